@@ -1,0 +1,50 @@
+# The commands for people, README and CI.  `make demo` and `make test` install what they need into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-fast check format bench quality clean
+
+help:            ## what there is to type
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | expand -t 14
+
+install: $(VENV)/.installed ## the project and its tools, into .venv
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Segue needs Python 3.11 or newer: found $$($(PYTHON) --version 2>&1); set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Segue needs Python's venv module: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	@command -v c++ >/dev/null || command -v g++ >/dev/null || { echo "hnswlib is compiled on installation and found no C++ compiler: on Debian, apt-get install g++ python3-dev" >&2; exit 1; }
+	@echo "installing into $(VENV) (two minutes the first time: hnswlib is compiled)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install    ## the whole on an embedded Apache Kafka, live in this terminal (Ctrl-C ends it)
+	@$(BIN)/segue up --demo $(ARGS)
+
+test: install    ## every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: install ## the tests that need no Kafka and no real logs
+	@$(BIN)/python -m pytest -m "not kafka and not slow and not data" $(ARGS)
+
+check: install   ## style, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >/tmp/segue-imports.$$$$ || { cat /tmp/segue-imports.$$$$; rm -f /tmp/segue-imports.$$$$; exit 1; }; rm -f /tmp/segue-imports.$$$$
+
+format: install  ## lay the code out
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install   ## events per second: stock Faust, the engine, the learner; then freshness
+	@$(BIN)/segue bench $(ARGS)
+
+quality: install ## replay the real logs beside the project (DATA=../shared/data), predict before learning
+	@$(BIN)/segue replay --from spotify-pack $(or $(DATA),../shared/data)/spotify_histories --seed 1 $(ARGS)
+	@$(BIN)/segue replay --from movielens $(or $(DATA),../shared/data)/ml-latest-small --seed 1 $(ARGS)
+
+clean:           ## remove what `install` and the tests made
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .coverage

@@ -1,0 +1,194 @@
+"""Every public message: msgspec types that decode and validate in one step, and encoders by orjson.
+
+Binary rows and deltas are not here: each is written and read by the module that owns the state (`online_models.track`,
+`online_models.listener`, `streams.deltas`).
+"""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import orjson
+from msgspec import Meta
+
+Id = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(max_length=512)]
+Tag = Annotated[str, Meta(min_length=1, max_length=64)]
+AtMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # up to the year 9999
+DurationMs = Annotated[int, Meta(ge=0, le=7 * 86_400_000)]
+
+EventKind = Literal["play", "skip", "like", "unlike", "save", "share", "block"]
+Surface = Literal["next-up", "daily-mix", "discover-weekly", "radio"]
+
+VALUE_BYTES_MAX = 1_000_000
+
+
+class MessageError(ValueError):
+    """A message was refused: what the sender did. Its text says what was seen and what was expected."""
+
+
+class Context(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where and when something was heard or asked for. `hour` is local, 0 to 23; without it UTC is taken."""
+
+    surface: Surface | None = None
+    device: Tag | None = None
+    country: Annotated[str, Meta(min_length=2, max_length=2)] | None = None
+    hour: Annotated[int, Meta(ge=0, le=23)] | None = None
+
+
+class ListeningEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a listener did. One listen is one event: `skip` where it was left early, else `play`.
+
+    at_ms : when it ended, Unix epoch
+    played_ms : how much of it was heard
+    request_id, position : the playlist it was heard from and its rank there, counted from 0
+    """
+
+    event_id: Id
+    at_ms: AtMs
+    user_id: Id
+    track_id: Id
+    kind: EventKind
+    played_ms: DurationMs | None = None
+    session_id: Id | None = None
+    request_id: Id | None = None
+    position: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    context: Context | None = None
+
+
+class Track(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A row of the catalogue.
+
+    released_ms : Unix epoch; content : an optional content vector, float[dims]
+    """
+
+    track_id: Id
+    title: Text
+    artist_id: Id | None = None
+    artist: Text | None = None
+    album_id: Id | None = None
+    tags: Annotated[list[Tag], Meta(max_length=16)] = []
+    released_ms: int | None = None
+    duration_ms: DurationMs | None = None
+    content: Annotated[list[float], Meta(max_length=512)] | None = None
+
+
+class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a listener told about themselves (topic `listeners`)."""
+
+    user_id: Id
+    country: Annotated[str, Meta(min_length=2, max_length=2)] | None = None
+    age_band: Tag | None = None
+    favourite_tags: Annotated[list[Tag], Meta(max_length=32)] = []
+    favourite_artists: Annotated[list[Id], Meta(max_length=32)] = []
+
+
+class PlaylistRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody wants a playlist. `deadline_ms` is how long the answer may take from its arrival."""
+
+    request_id: Id
+    user_id: Id
+    surface: Surface = "next-up"
+    size: Annotated[int, Meta(ge=1, le=200)] = 20
+    seed_tracks: Annotated[list[Id], Meta(max_length=16)] = []
+    context: Context | None = None
+    deadline_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
+    explain: bool = False
+    at_ms: AtMs | None = None
+
+
+class Slot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One place of a playlist.
+
+    propensity : with what probability this track was put here (1 where nothing was left to chance)
+    objectives : predicted probability by objective
+    channels : the candidate channels that proposed it
+    """
+
+    track_id: str
+    rank: int
+    score: float
+    propensity: float = 1.0
+    explored: bool = False
+    objectives: dict[str, float] = {}
+    channels: list[str] = []
+    reason: str = ""
+    title: str = ""
+    artist: str = ""
+
+
+class Playlist(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to a request, and the record of what was shown; `error` instead of tracks where it was refused.
+
+    level : the step of the deadline ladder that answered: full, no-rerank or popular
+    seen_events : how many of the listener's events this answer reflects (exact counter of the listener's row)
+    latency_ms : from the request's arrival to the answer; freshness_ms : age of the newest row it was made from
+    removed : with `explain`, how many candidates each filter took out
+    """
+
+    request_id: str
+    user_id: str
+    surface: str = ""
+    tracks: list[Slot] = []
+    arms: dict[str, str] = {}
+    model: str = ""
+    level: str = ""
+    at_ms: int = 0
+    latency_ms: float = 0.0
+    freshness_ms: float = 0.0
+    seen_events: int = 0
+    removed: dict[str, int] = {}
+    channels: dict[str, int] = {}
+    error: str | None = None
+
+
+class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What could not be used: `key` and `value` are the bytes as received (base64 in JSON)."""
+
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    reason: str
+    key: bytes | None = None
+    value: bytes | None = None
+
+
+class Experiment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An A/B test or a canary release: arms with their share of the layer's traffic and the settings that they change."""
+
+    name: Id
+    layer: Id
+    arms: dict[str, Annotated[float, Meta(ge=0, le=1)]]
+    settings: dict[str, dict[str, float | str | bool]] = {}
+    salt: str = ""
+
+
+M = TypeVar("M", bound=msgspec.Struct)
+_DECODERS: dict[type, Any] = {}
+
+
+def decode(kind: type[M], value: bytes | None) -> M:
+    """Decode and validate a message.
+
+    Raises
+    ------
+    MessageError
+        saying what was seen and what was expected
+    """
+    if value is None:
+        raise MessageError(f"{kind.__name__}: no value, expected a JSON object")
+    if len(value) > VALUE_BYTES_MAX:
+        raise MessageError(f"{kind.__name__}: {len(value):,} bytes, expected at most {VALUE_BYTES_MAX:,}")
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
+    try:
+        message: M = decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageError(f"{kind.__name__}: {error}") from error
+    return message
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """A message as JSON bytes."""
+    return orjson.dumps(msgspec.to_builtins(message), option=orjson.OPT_SERIALIZE_NUMPY)

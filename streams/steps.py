@@ -1,0 +1,72 @@
+"""The contract between the engine and what it runs: records in, one step out.
+
+State of one partition number = rows + watermarks. A step is a function of that state and of the records, and is committed
+as one Kafka transaction: changed rows and watermarks to the changelog, outputs to their topics.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+
+class Record(NamedTuple):
+    """One consumed message. `topic` is the logical name, without the configured prefix."""
+
+    topic: str
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    at_ms: int
+
+
+class Output(NamedTuple):
+    """One message to produce in the step's transaction; `partition=None` is the step's own partition number."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step changed.
+
+    rows : changelog rows by key; None is a tombstone
+    outputs : messages for other topics, in order
+    """
+
+    rows: dict[bytes, bytes | None] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.outputs)
+
+
+class Processor(Protocol):
+    """The pure core of one partition of one worker.
+
+    inputs : logical topics whose partition of this number is consumed, co-partitioned
+    changelog : logical topic that holds the rows and the watermark row
+    restores : further compacted topics whose partition of this number is read at restoring (outputs of its own)
+    linger_s : how long a step waits so that more arrives; 0 where freshness matters
+    flush_s : seconds between flushes of the coalesced state; a clean stop flushes too
+    """
+
+    inputs: tuple[str, ...]
+    changelog: str
+    restores: tuple[str, ...]
+    linger_s: float
+    flush_s: float
+
+    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
+        """Take one row of `changelog` or of a topic in `restores`, in the order of the topic; never the watermark row."""
+
+    def step(self, records: Sequence[Record], now_ms: int) -> Step:
+        """Apply records. Total: a record that cannot be used becomes an output to `dead-letters`, never an exception.
+
+        now_ms : wall clock, only used to refuse events from the future and to stamp outputs
+        """
+
+    def flush(self, now_ms: int) -> Step:
+        """Hand out the coalesced state that is due (empty where there is none)."""

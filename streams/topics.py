@@ -1,0 +1,81 @@
+"""Every topic as data: its name, key, clean-up, and whose partition count it shares."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Group = Literal["listener", "track", "single"]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic.
+
+    name : logical name; the configured prefix goes before it
+    key : what its messages are keyed by
+    cleanup : "delete" keeps a time window, "compact" keeps the last value per key
+    group : topics of one group have one partition count, so that partition 3 of each belongs to the same worker
+    config : further broker settings of the topic
+    """
+
+    name: str
+    key: str
+    cleanup: Literal["delete", "compact"]
+    group: Group
+    about: str
+    config: tuple[tuple[str, str], ...] = ()
+
+    def settings(self) -> dict[str, str]:
+        """The topic's settings as the broker takes them."""
+        return {"cleanup.policy": self.cleanup, **dict(self.config)}
+
+
+# Rows are rewritten all the time: compact early, so that a restore reads little more than the live rows.
+_ROWS = (
+    ("min.cleanable.dirty.ratio", "0.2"),
+    ("segment.ms", "600000"),
+    ("segment.bytes", "67108864"),
+    ("max.message.bytes", "4194304"),
+)
+
+LISTENING_EVENTS = Topic("listening-events", "user_id", "delete", "listener", "plays, skips, likes: what listeners did")
+TRACKS = Topic("tracks", "track_id", "compact", "track", "the catalogue; a tombstone removes a track")
+LISTENERS = Topic("listeners", "user_id", "compact", "listener", "profiles; a tombstone erases the person everywhere")
+PLAYLIST_REQUESTS = Topic(
+    "playlist-requests", "user_id", "delete", "listener", "who wants a playlist, for which surface"
+)
+PLAYLISTS = Topic("playlists", "user_id", "delete", "listener", "answers, and the impression log")
+DEAD_LETTERS = Topic(
+    "dead-letters", "as received", "delete", "listener", "what could not be used, with its bytes and why"
+)
+TRACK_DELTAS = Topic(
+    "track-deltas",
+    "source partition",
+    "delete",
+    "track",
+    "what learners add to track rows",
+    (("max.message.bytes", "16777216"),),
+)
+LISTENERS_CHANGELOG = Topic("listeners-changelog", "section + user_id", "compact", "listener", "listener rows", _ROWS)
+TRACKS_CHANGELOG = Topic(
+    "tracks-changelog", "section + entity key", "compact", "track", "track, artist and tag rows", _ROWS
+)
+RANKER_WEIGHTS = Topic(
+    "ranker-weights", "partition + block", "compact", "listener", "ranker weights per objective", _ROWS
+)
+EXPERIMENTS = Topic("experiments", "name", "compact", "single", "experiments, layers, ramps, guardrails")
+
+TOPICS: tuple[Topic, ...] = (
+    LISTENING_EVENTS,
+    TRACKS,
+    LISTENERS,
+    PLAYLIST_REQUESTS,
+    PLAYLISTS,
+    DEAD_LETTERS,
+    TRACK_DELTAS,
+    LISTENERS_CHANGELOG,
+    TRACKS_CHANGELOG,
+    RANKER_WEIGHTS,
+    EXPERIMENTS,
+)
+
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}

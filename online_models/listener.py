@@ -1,0 +1,271 @@
+"""Everything known of one listener: exact counters, a bounded history, and what is folded from it.
+
+The rows (`listener_rows`) hold the counters and the history only; all the rest (memories of tracks and artists, rates, the last
+outcomes) is a deterministic fold over the history, so learner and serving worker, restored or living, hold the same.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from online_models.listener_rows import (
+    BLOCK,
+    CHOICES,
+    HEAD,
+    KINDS,
+    LIKE,
+    PAGE_EVENTS,
+    PLAY,
+    SKIP,
+    UNLIKE,
+    VERSION,
+    Choices,
+    Head,
+    Heard,
+    Profile,
+    body_of,
+    events_of,
+    head_of,
+    page_key,
+)
+from online_models.track import DAY_MS, LANDMARK_MS
+
+SESSION_GAP_MS = 30 * 60_000
+OUTCOMES = 8
+_HOUR_MS = 3_600_000
+V = TypeVar("V")
+
+
+class Memory:
+    """A listener's plays and skips of one track or one artist: forward-decayed sums, exact count, when last (Unix epoch, ms)."""
+
+    __slots__ = ("count", "last_ms", "places", "plays", "skips")
+
+    def __init__(self) -> None:
+        self.plays = self.skips = 0.0
+        self.count = 0
+        self.last_ms = 0
+        self.places: list[int] = []  # of a track: where it stands in `Listener.heard`
+
+
+NOTHING = Memory()
+
+
+class Listener:
+    """One listener.
+
+    history_max : events kept; then the oldest quarter goes, whole pages
+    marks_max : how many events back a repeated event_id is known
+    likes_max, offers_max : bounds of what is kept of each, the oldest goes first
+
+    >>> ann = Listener("ann")
+    >>> for n in range(40):
+    ...     ann.learn_one(Heard("t1", "a1", 60_000 * n, SKIP if n % 2 else PLAY, 0, n))
+    >>> rows = ann.changed_rows()
+    >>> again = Listener.restore("ann", rows.get)
+    >>> again.counts == ann.counts, again.tracks["t1"].plays == ann.tracks["t1"].plays, len(rows)
+    (True, True, 2)
+    """
+
+    def __init__(
+        self,
+        user_id: str,
+        *,
+        history_max: int = 8192,
+        marks_max: int = 512,
+        likes_max: int = 2000,
+        offers_max: int = 64,
+    ) -> None:
+        self.user_id, self.history_max, self.likes_max, self.offers_max = user_id, history_max, likes_max, offers_max
+        self.counts = [0] * len(KINDS)
+        self.base = 0
+        self.history: list[Heard] = []
+        self.marks: dict[int, None] = {}
+        self.marks_max = marks_max
+        self.liked: dict[str, int] = {}
+        self.blocked: dict[str, int] = {}
+        self.offered: dict[str, str] = {}
+        self.profile: Profile | None = None
+        self._pages_kept = 0  # pages below are in the changelog
+        self._dropped: list[int] = []
+        self._choices_changed = False
+        self._forget_fold()
+
+    def _forget_fold(self) -> None:
+        self.tracks: dict[str, Memory] = {}
+        self.artists: dict[str, Memory] = {}
+        self.heard: list[str] = []  # tracks heard past the skip, in order
+        self.recent: deque[str] = deque(maxlen=20)  # tracks played or skipped, newest last
+        self.outcomes: deque[int] = deque([0] * OUTCOMES, OUTCOMES)  # 1 skipped, -1 played, newest first
+        self.plays = self.skips = 0.0  # forward-decayed, half-life 30 days
+        self.plays_by_hour, self.skips_by_hour = [0.0] * 24, [0.0] * 24  # 60 days
+        self.hour_plays = self.hour_skips = 0.0  # half-life one hour, as of last_ms
+        self.last_ms = 0
+        self.session_plays = 0
+
+    @property
+    def events(self) -> int:
+        """All events ever, exactly."""
+        return sum(self.counts)
+
+    def knows(self, mark: int) -> bool:
+        """Whether an event was seen among the last `marks_max`."""
+        return mark in self.marks
+
+    def learn_one(self, event: Heard) -> None:
+        """Take one event."""
+        self.counts[event.kind] += 1
+        self.history.append(event)
+        self._fold(event)
+        if event.kind not in (PLAY, SKIP):
+            self._choose(event)
+        if len(self.history) > self.history_max:
+            self._drop_oldest()
+
+    def _fold(self, event: Heard) -> None:
+        track_id, artist_id, at_ms, kind, played_ms, mark = event
+        self.marks[mark] = None
+        if len(self.marks) > self.marks_max:
+            del self.marks[next(iter(self.marks))]
+        if kind > SKIP:
+            return
+        skipped = kind == SKIP
+        days = (at_ms - LANDMARK_MS) / DAY_MS
+        weight_30, weight_60, weight_90 = 2.0 ** (days / 30), 2.0 ** (days / 60), 2.0 ** (days / 90)
+        track = self.tracks.get(track_id)
+        if track is None:
+            track = self.tracks[track_id] = Memory()
+        track.count += 1
+        track.last_ms = at_ms
+        hour = at_ms // _HOUR_MS % 24
+        gap_ms = at_ms - played_ms - self.last_ms
+        fade = 2.0 ** (-max(0, at_ms - self.last_ms) / _HOUR_MS) if self.last_ms else 0.0
+        self.hour_plays = self.hour_plays * fade + 1.0
+        self.hour_skips = self.hour_skips * fade + skipped
+        self.session_plays = 1 if gap_ms > SESSION_GAP_MS else self.session_plays + 1
+        self.plays += weight_30
+        self.plays_by_hour[hour] += weight_60
+        track.plays += weight_90
+        if skipped:
+            self.skips += weight_30
+            self.skips_by_hour[hour] += weight_60
+            track.skips += weight_90
+        else:
+            track.places.append(len(self.heard))
+            self.heard.append(track_id)
+        if artist_id is not None:
+            artist = self.artists.get(artist_id)
+            if artist is None:
+                artist = self.artists[artist_id] = Memory()
+            artist.count += 1
+            artist.last_ms = at_ms
+            artist.plays += weight_60
+            if skipped:
+                artist.skips += weight_60
+        self.outcomes.appendleft(1 if skipped else -1)
+        self.recent.append(track_id)
+        self.last_ms = max(self.last_ms, at_ms)
+
+    def _choose(self, event: Heard) -> None:
+        if event.kind == LIKE:
+            _keep(self.liked, event.track_id, event.at_ms, self.likes_max)
+        elif event.kind == UNLIKE:
+            self.liked.pop(event.track_id, None)
+        elif event.kind == BLOCK:
+            _keep(self.blocked, event.track_id, event.at_ms, self.likes_max)
+        else:
+            return
+        self._choices_changed = True
+
+    def _drop_oldest(self) -> None:
+        gone = max(PAGE_EVENTS, self.history_max // 4 // PAGE_EVENTS * PAGE_EVENTS)
+        first = self.base // PAGE_EVENTS
+        self._dropped.extend(range(first, first + gone // PAGE_EVENTS))
+        self.base += gone
+        self.history = self.history[gone:]
+        self._refold()
+
+    def _refold(self) -> None:
+        self._forget_fold()
+        for event in self.history:
+            self._fold(event)
+
+    def offer(self, track_id: str, request_id: str) -> None:
+        """Remember that exploration offered a track, until it is heard or `offers_max` others were offered."""
+        _keep(self.offered, track_id, request_id, self.offers_max)
+        self._choices_changed = True
+
+    def accept(self, track_id: str) -> bool:
+        """Whether exploration offered this track; it is then offered no more."""
+        known = self.offered.pop(track_id, None) is not None
+        self._choices_changed |= known
+        return known
+
+    def introduce(self, profile: Profile | None) -> None:
+        """Take a profile."""
+        self.profile = profile
+        self._choices_changed = True
+
+    # --- rows
+
+    def changed_rows(self) -> dict[bytes, bytes | None]:
+        """The changelog rows that the last events changed; forgets that they changed."""
+        user, rows = self.user_id.encode(), dict[bytes, bytes | None]()
+        for page in self._dropped:
+            rows[page_key(page, user)] = None
+        self._dropped.clear()
+        full = self.events // PAGE_EVENTS
+        for page in range(max(self._pages_kept, self.base // PAGE_EVENTS), full):
+            start = page * PAGE_EVENTS - self.base
+            rows[page_key(page, user)] = VERSION + msgspec.msgpack.encode(self.history[start : start + PAGE_EVENTS])
+        self._pages_kept = full
+        head = Head(self.counts, self.base, self.history[full * PAGE_EVENTS - self.base :])
+        rows[HEAD + user] = VERSION + msgspec.msgpack.encode(head)
+        if self._choices_changed:
+            choices = Choices(self.liked, self.blocked, self.profile, self.offered)
+            rows[CHOICES + user] = VERSION + msgspec.msgpack.encode(choices)
+            self._choices_changed = False
+        return rows
+
+    @classmethod
+    def restore(cls, user_id: str, row: Callable[[bytes], bytes | None], **bounds: int) -> "Listener":
+        """A listener from its rows; `row` answers a changelog key with its value."""
+        listener = cls(user_id, **bounds)
+        user = user_id.encode()
+        head = head_of(row(HEAD + user))
+        listener.counts, listener.base = head.counts, head.base
+        listener.history = list(events_of(head, 0, user, row))
+        listener._pages_kept = (listener.base + len(listener.history)) // PAGE_EVENTS
+        listener._refold()
+        listener.refresh_choices(row(CHOICES + user))
+        return listener
+
+    def refresh(self, row: Callable[[bytes], bytes | None]) -> None:
+        """Catch up with rows that a newer head describes: only the new events are folded."""
+        user = self.user_id.encode()
+        head = head_of(row(HEAD + user))
+        if head.base != self.base or sum(head.counts) < self.events:
+            fresh = Listener.restore(self.user_id, row, history_max=self.history_max, marks_max=self.marks_max)
+            self.__dict__.update(fresh.__dict__)
+            return
+        for event in events_of(head, self.events - head.base, user, row):
+            self.history.append(event)
+            self._fold(event)
+        self.counts = head.counts
+        self._pages_kept = sum(head.counts) // PAGE_EVENTS
+
+    def refresh_choices(self, value: bytes | None) -> None:
+        """Take a choices row."""
+        choices = Choices() if value is None else msgspec.msgpack.decode(body_of(value), type=Choices)
+        self.liked, self.blocked, self.offered = choices.liked, choices.blocked, choices.offered
+        self.profile = choices.profile
+
+
+def _keep(kept: dict[str, V], key: str, value: V, most: int) -> None:
+    """Put a key in, newest last; the oldest goes where there are more than `most`."""
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > most:
+        del kept[next(iter(kept))]

@@ -15,15 +15,19 @@ from online_models.listener import NOTHING, OUTCOMES, SESSION_GAP_MS, Listener
 from online_models.track import COLUMN, HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
 
 CONTEXT = (
-    *("at_ms", "hour", "gap_ms", "session_plays", "plays", "skips", "hour_plays", "hour_skips"),
-    *("plays_at_hour", "skips_at_hour"),
+    *("at_ms", "hour", "gap_ms", "session_plays", "session_skips", "plays", "skips", "hour_plays", "hour_skips"),
+    *("pace_plays", "pace_skips"),
+    *(f"habit_plays_{table}" for table in range(4)),
+    *(f"habit_skips_{table}" for table in range(4)),
+    *(f"share_{lag}" for lag in (1, 2, 3)),
     *(f"outcome_{lag}" for lag in range(1, OUTCOMES + 1)),
 )
 MEMORY = ("plays", "skips", "last_ms", "artist_plays", "artist_skips", "artist_last_ms", "liked")
 TRACK = ("plays", "skips", "artist_plays", "artist_skips", "likes")
 
 FEATURES = (
-    *("listener_rate", "hour_rate", "hour_plays", "at_hour_rate"),
+    *("listener_rate", "hour_rate", "hour_plays", "session_rate", "pace_rate", "pace_plays"),
+    *("habit_endings", "habit_pause", "habit_pace", "habit_hour", "share_1", "share_2", "share_3"),
     *("listener_track_rate", "listener_track_plays", "listener_artist_rate", "listener_artist_plays"),
     *("track_rate", "track_plays", "artist_rate", "like_rate"),
     *(f"outcome_{lag}" for lag in range(1, OUTCOMES + 1)),
@@ -31,7 +35,7 @@ FEATURES = (
     *("since_track", "new_track", "since_artist", "new_artist", "liked", "sin_hour", "cos_hour"),
     *("hour_rate_x_track", "outcome_x_track", "outcome_x_artist", "outcome_x_gap"),
 )
-_MINUTE_MS, _HOUR_MS = 60_000.0, 3_600_000.0
+_MINUTE_MS, _PACE_MS, _HOUR_MS = 60_000.0, 180_000.0, 3_600_000.0
 _PRIOR = 0.35  # of skipping, before anything is known
 
 
@@ -39,18 +43,25 @@ def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple
     """A listener as they stand when something begins at `at_ms`; `hour` is local, 0 to 23, else UTC is taken. Order: CONTEXT."""
     hour = at_ms // 3_600_000 % 24 if hour is None else hour
     since_ms = max(0, at_ms - listener.last_ms)
-    fade = 2.0 ** (-since_ms / _HOUR_MS)
+    fade, pace = 2.0 ** (-since_ms / _HOUR_MS), 2.0 ** (-since_ms / _PACE_MS)
+    same_session = since_ms <= SESSION_GAP_MS
+    places = listener.habit_places(at_ms)
+    plays, skips = listener.habit_plays, listener.habit_skips
     return (
         at_ms,
         hour,
         since_ms,
-        0 if since_ms > SESSION_GAP_MS else listener.session_plays,
+        listener.session_plays if same_session else 0,
+        listener.session_skips if same_session else 0,
         listener.plays,
         listener.skips,
         listener.hour_plays * fade,
         listener.hour_skips * fade,
-        listener.plays_by_hour[hour],
-        listener.skips_by_hour[hour],
+        listener.pace_plays * pace,
+        listener.pace_skips * pace,
+        *[plays[place] for place in places],
+        *[skips[place] for place in places],
+        *listener.shares,
         *listener.outcomes,
     )
 
@@ -99,13 +110,23 @@ def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
     memory : float64[n, len(MEMORY)]
     tracks : float64[n, len(TRACK)]
     """
-    at_ms, hour, gap_ms, depth, plays, skips, hour_plays, hour_skips, at_hour_plays, at_hour_skips = context[:, :10].T
-    outcomes = context[:, 10:]
+    at_ms, hour, gap_ms, depth, session_skips, plays, skips, hour_plays, hour_skips, pace_plays, pace_skips = context[
+        :, :11
+    ].T
+    habit_plays, habit_skips, shares, outcomes = (
+        context[:, 11:15],
+        context[:, 15:19],
+        context[:, 19:22],
+        context[:, 22:],
+    )
     weight_30, weight_60, weight_90 = (forward_decay(at_ms, days) for days in (30.0, 60.0, 90.0))
     rate = (skips / weight_30 + 5.0 * _PRIOR) / (plays / weight_30 + 5.0)
-    hour_rate = (hour_skips + 2.0 * rate) / (hour_plays + 2.0)
-    at_hour_rate = (at_hour_skips / weight_60 + 4.0 * rate) / (at_hour_plays / weight_60 + 4.0)
     base = _logit(rate)
+    recent = _logit((hour_skips + 2.0 * rate) / (hour_plays + 2.0)) - base
+    session = _logit((session_skips + 2.0 * rate) / (depth + 2.0)) - base
+    pace = _logit((pace_skips + rate) / (pace_plays + 1.0)) - base
+    shrunk = (habit_skips / weight_60[:, None] + 5.0 * rate[:, None]) / (habit_plays / weight_60[:, None] + 5.0)
+    habits = _logit(shrunk) - base[:, None]
 
     own_plays, artist_plays = memory[:, 0] / weight_90, memory[:, 3] / weight_60
     track_rate = _logit((memory[:, 1] / weight_90 + rate) / (own_plays + 1.0)) - base
@@ -120,10 +141,10 @@ def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
     never, never_artist = memory[:, 2] <= 0, memory[:, 5] <= 0
     since = np.where(never, 0.0, np.log1p(np.maximum(at_ms - memory[:, 2], 0.0) / _HOUR_MS) / 5.0)
     since_artist = np.where(never_artist, 0.0, np.log1p(np.maximum(at_ms - memory[:, 5], 0.0) / _HOUR_MS) / 5.0)
-    recent = _logit(hour_rate) - base
     angle = hour * (2.0 * np.pi / 24.0)
     columns = (
-        *(base, recent, np.log1p(hour_plays) / 3.0, _logit(at_hour_rate) - base),
+        *(base, recent, np.log1p(hour_plays) / 3.0, session, pace, np.log1p(pace_plays)),
+        *(*habits.T, *(shares / 100.0 - 0.5).T * damp),
         *(track_rate, np.log1p(own_plays), artist_rate, np.log1p(artist_plays) / 2.0),
         *(everyone, np.log1p(tracks[:, 0]) / 3.0, everyone_artist, np.log1p(tracks[:, 4]) / 3.0),
         *last.T,

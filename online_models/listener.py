@@ -33,8 +33,10 @@ from online_models.listener_rows import (
 from online_models.track import DAY_MS, LANDMARK_MS
 
 SESSION_GAP_MS = 30 * 60_000
-OUTCOMES = 8
-_HOUR_MS = 3_600_000
+OUTCOMES = 4
+HABITS = (27, 27, 72, 72)  # sizes of the tables of `Listener.habit_places`
+FINISHED, LEFT, SKIPPED = range(3)  # how a play ended
+_HOUR_MS, _MINUTE_MS, _PACE_MS = 3_600_000, 60_000, 180_000
 V = TypeVar("V")
 
 
@@ -49,6 +51,14 @@ class Memory:
         self.last_ms = 0
         self.places: list[int] = []  # of a track: where it stands in `Listener.heard`
 
+    def learn_one(self, at_ms: int, weight: float, skipped: bool) -> None:
+        """Take a play that ended at `at_ms`, with its forward-decayed weight."""
+        self.count += 1
+        self.last_ms = at_ms
+        self.plays += weight
+        if skipped:
+            self.skips += weight
+
 
 NOTHING = Memory()
 
@@ -62,7 +72,7 @@ class Listener:
 
     >>> ann = Listener("ann")
     >>> for n in range(40):
-    ...     ann.learn_one(Heard("t1", "a1", 60_000 * n, SKIP if n % 2 else PLAY, 0, n))
+    ...     ann.learn_one(Heard("t1", "a1", 60_000 * n, SKIP if n % 2 else PLAY, 0, 100, n))
     >>> rows = ann.changed_rows()
     >>> again = Listener.restore("ann", rows.get)
     >>> again.counts == ann.counts, again.tracks["t1"].plays == ann.tracks["t1"].plays, len(rows)
@@ -99,11 +109,14 @@ class Listener:
         self.heard: list[str] = []  # tracks heard past the skip, in order
         self.recent: deque[str] = deque(maxlen=20)  # tracks played or skipped, newest last
         self.outcomes: deque[int] = deque([0] * OUTCOMES, OUTCOMES)  # 1 skipped, -1 played, newest first
+        self.endings: deque[int] = deque([FINISHED] * 3, 3)  # FINISHED, LEFT or SKIPPED, newest first
+        self.shares: deque[int] = deque([50] * 3, 3)  # percent heard, newest first
         self.plays = self.skips = 0.0  # forward-decayed, half-life 30 days
-        self.plays_by_hour, self.skips_by_hour = [0.0] * 24, [0.0] * 24  # 60 days
+        self.habit_plays, self.habit_skips = [0.0] * sum(HABITS), [0.0] * sum(HABITS)  # 60 days
         self.hour_plays = self.hour_skips = 0.0  # half-life one hour, as of last_ms
+        self.pace_plays = self.pace_skips = 0.0  # half-life three minutes, as of last_ms
         self.last_ms = 0
-        self.session_plays = 0
+        self.session_plays = self.session_skips = 0
 
     @property
     def events(self) -> int:
@@ -125,48 +138,67 @@ class Listener:
             self._drop_oldest()
 
     def _fold(self, event: Heard) -> None:
-        track_id, artist_id, at_ms, kind, played_ms, mark = event
-        self.marks[mark] = None
+        self.marks[event.mark] = None
         if len(self.marks) > self.marks_max:
             del self.marks[next(iter(self.marks))]
-        if kind > SKIP:
+        if event.kind > SKIP:
             return
+        track_id, artist_id, at_ms, kind, _, share, _ = event
         skipped = kind == SKIP
         days = (at_ms - LANDMARK_MS) / DAY_MS
         weight_30, weight_60, weight_90 = 2.0 ** (days / 30), 2.0 ** (days / 60), 2.0 ** (days / 90)
+        start_ms = event.start_ms
+        for place in self.habit_places(start_ms):
+            self.habit_plays[place] += weight_60
+            if skipped:
+                self.habit_skips[place] += weight_60
+        self.plays += weight_30
         track = self.tracks.get(track_id)
         if track is None:
             track = self.tracks[track_id] = Memory()
-        track.count += 1
-        track.last_ms = at_ms
-        hour = at_ms // _HOUR_MS % 24
-        gap_ms = at_ms - played_ms - self.last_ms
-        fade = 2.0 ** (-max(0, at_ms - self.last_ms) / _HOUR_MS) if self.last_ms else 0.0
-        self.hour_plays = self.hour_plays * fade + 1.0
-        self.hour_skips = self.hour_skips * fade + skipped
-        self.session_plays = 1 if gap_ms > SESSION_GAP_MS else self.session_plays + 1
-        self.plays += weight_30
-        self.plays_by_hour[hour] += weight_60
-        track.plays += weight_90
-        if skipped:
-            self.skips += weight_30
-            self.skips_by_hour[hour] += weight_60
-            track.skips += weight_90
-        else:
-            track.places.append(len(self.heard))
-            self.heard.append(track_id)
+        track.learn_one(at_ms, weight_90, skipped)
         if artist_id is not None:
             artist = self.artists.get(artist_id)
             if artist is None:
                 artist = self.artists[artist_id] = Memory()
-            artist.count += 1
-            artist.last_ms = at_ms
-            artist.plays += weight_60
-            if skipped:
-                artist.skips += weight_60
+            artist.learn_one(at_ms, weight_60, skipped)
+        if skipped:
+            self.skips += weight_30
+        else:
+            track.places.append(len(self.heard))
+            self.heard.append(track_id)
+        if start_ms - self.last_ms > SESSION_GAP_MS:
+            self.session_plays = self.session_skips = 0
+        self.session_plays += 1
+        self.session_skips += skipped
+        since_ms = max(0, at_ms - self.last_ms)
+        fade, pace = 2.0 ** (-since_ms / _HOUR_MS), 2.0 ** (-since_ms / _PACE_MS)
+        self.hour_plays = self.hour_plays * fade + 1.0
+        self.hour_skips = self.hour_skips * fade + skipped
+        self.pace_plays = self.pace_plays * pace + 1.0
+        self.pace_skips = self.pace_skips * pace + skipped
         self.outcomes.appendleft(1 if skipped else -1)
+        self.endings.appendleft(SKIPPED if skipped else FINISHED if share >= 90 else LEFT)
+        self.shares.appendleft(share)
         self.recent.append(track_id)
         self.last_ms = max(self.last_ms, at_ms)
+
+    def habit_places(self, start_ms: int) -> tuple[int, int, int, int]:
+        """Where a play that begins now stands in the four tables of habits, each a rate of skipping.
+
+        By how the last three plays ended; by the last two and the pause since; by the pace of the last minutes; by the hour (UTC).
+        """
+        since_ms = max(0, start_ms - self.last_ms)
+        pause = 0 if since_ms < _MINUTE_MS else 1 if since_ms < SESSION_GAP_MS else 2
+        fade = 2.0 ** (-since_ms / _PACE_MS)
+        pace = 4 * min(5, int(self.pace_plays * fade * 1.5)) + min(3, int(self.pace_skips * fade * 1.5))
+        first, second, third = self.endings
+        return (
+            first * 9 + second * 3 + third,
+            27 + pause * 9 + first * 3 + second,
+            54 + pause * 24 + pace,
+            126 + pause * 24 + start_ms // _HOUR_MS % 24,
+        )
 
     def _choose(self, event: Heard) -> None:
         if event.kind == LIKE:

@@ -19,13 +19,19 @@ VERSION = b"\x01"
 
 
 class Heard(NamedTuple):
-    """One event of the history. kind : index into KINDS; mark : 48 bits of its event_id, to know a repetition by."""
+    """One event of the history.
+
+    kind : index into KINDS
+    share : percent of the track that was heard, 0 to 100; 100 where nobody knows how long it is
+    mark : 48 bits of its event_id, to know a repetition by
+    """
 
     track_id: str
     artist_id: str | None
     at_ms: int
     kind: int
     played_ms: int
+    share: int
     mark: int
 
     @property

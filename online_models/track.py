@@ -176,7 +176,7 @@ class TrackTable:
         self.parts[row] = 0
         self.parts[row, : 2 + len(tags)] = [row, artist, *tags]
         self.part_weights[row] = 0.0
-        self.part_weights[row, : 2 + len(tags)] = [1.0, float(artist > 0), *[1.0 / len(tags)] * len(tags)]
+        self.part_weights[row, : 2 + len(tags)] = [1.0, float(artist > 0), *(1.0 / len(tags) for _ in tags)]
         self.meta[row] = meta
         self.listed[row] = True
         for part in self.parts[row, 1 : 2 + len(tags)].tolist():

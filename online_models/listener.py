@@ -18,6 +18,7 @@ from online_models.listener_rows import (
     LIKE,
     PAGE_EVENTS,
     PLAY,
+    SAVE,
     SKIP,
     UNLIKE,
     VERSION,
@@ -106,7 +107,7 @@ class Listener:
     def _forget_fold(self) -> None:
         self.tracks: dict[str, Memory] = {}
         self.artists: dict[str, Memory] = {}
-        self.heard: list[str] = []  # tracks heard past the skip, in order
+        self.heard: list[str] = []  # tracks played past the skip, liked or saved, in order
         self.recent: deque[str] = deque(maxlen=20)  # tracks played or skipped, newest last
         self.outcomes: deque[int] = deque([0] * OUTCOMES, OUTCOMES)  # 1 skipped, -1 played, newest first
         self.endings: deque[int] = deque([FINISHED] * 3, 3)  # FINISHED, LEFT or SKIPPED, newest first
@@ -142,6 +143,8 @@ class Listener:
         if len(self.marks) > self.marks_max:
             del self.marks[next(iter(self.marks))]
         if event.kind > SKIP:
+            if event.kind in (LIKE, SAVE) and event.track_id not in self.heard[-5:]:
+                self._hear(event.track_id)
             return
         track_id, artist_id, at_ms, kind, _, share, _ = event
         skipped = kind == SKIP
@@ -153,20 +156,13 @@ class Listener:
             if skipped:
                 self.habit_skips[place] += weight_60
         self.plays += weight_30
-        track = self.tracks.get(track_id)
-        if track is None:
-            track = self.tracks[track_id] = Memory()
-        track.learn_one(at_ms, weight_90, skipped)
+        self._memory(self.tracks, track_id).learn_one(at_ms, weight_90, skipped)
         if artist_id is not None:
-            artist = self.artists.get(artist_id)
-            if artist is None:
-                artist = self.artists[artist_id] = Memory()
-            artist.learn_one(at_ms, weight_60, skipped)
+            self._memory(self.artists, artist_id).learn_one(at_ms, weight_60, skipped)
         if skipped:
             self.skips += weight_30
         else:
-            track.places.append(len(self.heard))
-            self.heard.append(track_id)
+            self._hear(track_id)
         if start_ms - self.last_ms > SESSION_GAP_MS:
             self.session_plays = self.session_skips = 0
         self.session_plays += 1
@@ -182,6 +178,17 @@ class Listener:
         self.shares.appendleft(share)
         self.recent.append(track_id)
         self.last_ms = max(self.last_ms, at_ms)
+
+    @staticmethod
+    def _memory(memories: dict[str, Memory], key: str) -> Memory:
+        memory = memories.get(key)
+        if memory is None:
+            memory = memories[key] = Memory()
+        return memory
+
+    def _hear(self, track_id: str) -> None:
+        self._memory(self.tracks, track_id).places.append(len(self.heard))
+        self.heard.append(track_id)
 
     def habit_places(self, start_ms: int) -> tuple[int, int, int, int]:
         """Where a play that begins now stands in the four tables of habits, each a rate of skipping.

@@ -1,1 +1,244 @@
-"""Being written."""
+"""What learners send to keepers, and the learners' own view of the track rows while it is on its way.
+
+A delta only adds, so the order in which keepers take deltas of several learners does not matter. `seq` counts a source's deltas; a keeper
+drops what it has seen. A learner's table always reads: the keeper's row + its own deltas that the keeper has not taken yet + (vectors
+only) what it learnt since its last flush.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from online_models.colistening import add_pairs
+from online_models.track import CATALOGUE, COLUMNS, COUNTS, META, NEIGHBOURS, VECTORS, Doubles, Floats, Rows, TrackTable
+from streams.partitioning import partition_of
+
+VECTORS_PER_DELTA = 1200  # keeps a message of 64-dimensional vectors under a megabyte
+_VERSION = b"\x01"
+
+
+class TrackDelta(msgspec.Struct, frozen=True, array_like=True):
+    """Sums to add to track rows.
+
+    keys : entities; the `*_at` columns are int32 places in it
+    counts : float64[n, len(COLUMNS)]; pairs_from, pairs_to : who was followed by whom, with forward-decayed pair_weights float64
+    vectors : float32[m, width]
+    """
+
+    source: int
+    seq: int
+    keys: list[str]
+    counts_at: bytes = b""
+    counts: bytes = b""
+    pairs_from: bytes = b""
+    pairs_to: bytes = b""
+    pair_weights: bytes = b""
+    vectors_at: bytes = b""
+    vectors: bytes = b""
+
+
+def encode_delta(delta: TrackDelta) -> bytes:
+    """A delta as bytes."""
+    return _VERSION + msgspec.msgpack.encode(delta)
+
+
+def decode_delta(value: bytes | None) -> TrackDelta:
+    """A delta from bytes; ValueError says what is wrong with it."""
+    if not value or value[:1] != _VERSION:
+        raise ValueError(f"track delta: version {None if not value else value[0]}, expected {_VERSION[0]}")
+    try:
+        return msgspec.msgpack.decode(value[1:], type=TrackDelta)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"track delta: {error}") from error
+
+
+def apply_delta(table: TrackTable, delta: TrackDelta) -> tuple[Rows, Rows, Rows]:
+    """Add a delta; answers the rows whose (counts, neighbours, vectors) changed.
+
+    Raises
+    ------
+    ValueError
+        for columns that do not fit each other; nothing is added then
+    """
+    known = np.array([table.add(key) for key in delta.keys], np.int32)
+    counts_at, vectors_at = _places(delta.counts_at, len(known)), _places(delta.vectors_at, len(known))
+    pairs_from, pairs_to = _places(delta.pairs_from, len(known)), _places(delta.pairs_to, len(known))
+    weights = np.frombuffer(delta.pair_weights)
+    counts = np.frombuffer(delta.counts).reshape(len(counts_at), len(COLUMNS))
+    vectors = np.frombuffer(delta.vectors, np.float32).reshape(len(vectors_at), table.vectors.shape[1])
+    if not len(pairs_from) == len(pairs_to) == len(weights):
+        raise ValueError(f"track delta: {len(pairs_from)} x {len(pairs_to)} pairs of {len(weights)} weights")
+    if not (np.isfinite(counts).all() and np.isfinite(vectors).all() and np.isfinite(weights).all()):
+        raise ValueError("track delta: a number that is not finite")
+    count_rows, vector_rows = known[counts_at], known[vectors_at]
+    np.add.at(table.counts, count_rows, counts)
+    np.add.at(table.vectors, vector_rows, vectors)
+    table.counts[0], table.vectors[0] = 0.0, 0.0
+    return count_rows, add_pairs(table, known[pairs_from], known[pairs_to], weights), vector_rows
+
+
+def _places(buffer: bytes, size: int) -> Rows:
+    places = np.frombuffer(buffer, np.int32)
+    if len(places) and not (places.min() >= 0 and places.max() < size):
+        raise ValueError(f"track delta: a place outside of its {size} keys")
+    return places
+
+
+class TrackReplica:
+    """A learner's track rows: one table for all of its partitions.
+
+    partitions : of the keepers' topics
+    outstanding_max : own deltas remembered until the keeper has taken them; the oldest are trusted to it first
+    """
+
+    def __init__(self, table: TrackTable, partitions: int, *, outstanding_max: int = 20_000) -> None:
+        self.table, self.partitions = table, partitions
+        self._base = np.zeros(
+            (0, table.vectors.shape[1]), np.float32
+        )  # vectors without what was learnt since the last flush
+        self._touched = np.zeros(0, np.bool_)
+        self._keeper_of = np.zeros(0, np.int32)
+        self._fitted = 0
+        self._outstanding: deque[tuple[int, int, int, str, Rows, Doubles | Floats]] = deque(maxlen=outstanding_max)
+        self._taken: dict[tuple[int, int], int] = {}  # (keeper, source) -> last seq that its rows hold
+
+    def fit(self) -> None:
+        """Take in entities that the table has got since."""
+        table, known = self.table, len(self.table)
+        if known == self._fitted:
+            return
+        if len(table.vectors) > len(self._base):
+            for name, column in (
+                ("_base", table.vectors),
+                ("_touched", table.listed),
+                ("_keeper_of", table.parts[:, 0]),
+            ):
+                grown = np.zeros(column.shape, column.dtype)
+                grown[: self._fitted] = getattr(self, name)[: self._fitted]
+                setattr(self, name, grown)
+        self._base[self._fitted : known] = table.vectors[self._fitted : known]
+        for row in range(self._fitted, known):
+            self._keeper_of[row] = keeper_of(table.keys[row], self.partitions)
+        self._fitted = known
+
+    def touch(self, rows: Rows) -> None:
+        """Say whose vectors were learnt."""
+        self._touched[rows] = True
+
+    def apply(self, keeper: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Take rows of `tracks-changelog`, partition `keeper`, in their order."""
+        table = self.table
+        fresh: dict[bytes, list[int]] = {COUNTS: [], VECTORS: []}
+        for key, value in rows:
+            section = key[:1]
+            if section == META:
+                if value is not None:
+                    seen = msgspec.msgpack.decode(value, type=KeeperMeta).seen
+                    self._taken.update({(keeper, source): seq for source, seq in seen.items()})
+            elif section == VECTORS:
+                row = table.add(key[1:].decode())
+                self.fit()
+                learnt = table.vectors[row] - self._base[row]
+                table.apply_row(key, value)
+                self._base[row] = table.vectors[row]
+                table.vectors[row] += learnt
+                fresh[VECTORS].append(row)
+            elif section in (CATALOGUE, COUNTS, NEIGHBOURS):
+                row = table.apply_row(key, value)
+                if section == COUNTS:
+                    fresh[COUNTS].append(row)
+        self.fit()
+        self._forget_taken()
+        for name, section in (("counts", COUNTS), ("vectors", VECTORS)):
+            if fresh[section]:
+                self._add_outstanding(keeper, name, fresh[section])
+
+    def _forget_taken(self) -> None:
+        while self._outstanding:
+            source, seq, keeper, *_ = self._outstanding[0]
+            if seq > self._taken.get((keeper, source), -1):
+                return
+            self._outstanding.popleft()
+
+    def _add_outstanding(self, keeper: int, kind: str, overwritten: list[int]) -> None:
+        mask = np.zeros(len(self.table), np.bool_)
+        mask[overwritten] = True
+        for source, seq, to, name, rows, sums in self._outstanding:
+            if to != keeper or name != kind or seq <= self._taken.get((keeper, source), -1):
+                continue
+            chosen = mask[rows]
+            if name == "counts":
+                self.table.counts[rows[chosen]] += sums[chosen]
+            else:
+                self.table.vectors[rows[chosen]] += sums[chosen]
+                self._base[rows[chosen]] += sums[chosen]
+
+    def _split(self, rows: Rows) -> list[tuple[int, NDArray[np.intp]]]:
+        keepers = self._keeper_of[rows]
+        return [(keeper, np.flatnonzero(keepers == keeper)) for keeper in np.unique(keepers).tolist()]
+
+    def send_counts(
+        self, source: int, seq: int, rows: Rows, sums: Doubles, pairs_from: Rows, pairs_to: Rows, weights: Doubles
+    ) -> list[tuple[int, bytes]]:
+        """The exact part of one step as (keeper partition, delta); the counts are added here at once.
+
+        rows : int32[n], unique; sums : float64[n, len(COLUMNS)]; pairs go to the keeper of what was followed
+        """
+        self.fit()
+        self.table.counts[rows] += sums
+        keepers = set(self._keeper_of[rows].tolist()) | set(self._keeper_of[pairs_from].tolist())
+        deltas = []
+        for keeper in sorted(keepers):
+            chosen = np.flatnonzero(self._keeper_of[rows] == keeper)
+            paired = np.flatnonzero(self._keeper_of[pairs_from] == keeper)
+            involved, places = np.unique(
+                np.concatenate([rows[chosen], pairs_from[paired], pairs_to[paired]]), return_inverse=True
+            )
+            at = places.astype(np.int32)
+            n, m = len(chosen), len(paired)
+            delta = TrackDelta(
+                source,
+                seq,
+                [self.table.keys[row] for row in involved.tolist()],
+                counts_at=at[:n].tobytes(),
+                counts=sums[chosen].tobytes(),
+                pairs_from=at[n : n + m].tobytes(),
+                pairs_to=at[n + m :].tobytes(),
+                pair_weights=weights[paired].tobytes(),
+            )
+            deltas.append((keeper, encode_delta(delta)))
+            self._outstanding.append((source, seq, keeper, "counts", rows[chosen], sums[chosen]))
+        return deltas
+
+    def send_vectors(self, source: int, seq: int) -> tuple[list[tuple[int, bytes]], int]:
+        """What was learnt since the last flush as (keeper partition, delta), numbered from `seq` on, and the next number."""
+        self.fit()
+        rows = np.flatnonzero(self._touched).astype(np.int32)
+        self._touched[rows] = False
+        sums = self.table.vectors[rows] - self._base[rows]
+        self._base[rows] = self.table.vectors[rows]
+        deltas = []
+        for keeper, chosen in self._split(rows):
+            for start in range(0, len(chosen), VECTORS_PER_DELTA):
+                part = chosen[start : start + VECTORS_PER_DELTA]
+                keys = [self.table.keys[row] for row in rows[part].tolist()]
+                places = np.arange(len(part), dtype=np.int32).tobytes()
+                delta = TrackDelta(source, seq, keys, vectors_at=places, vectors=sums[part].tobytes())
+                deltas.append((keeper, encode_delta(delta)))
+                self._outstanding.append((source, seq, keeper, "vectors", rows[part], sums[part]))
+                seq += 1
+        return deltas, seq
+
+
+class KeeperMeta(msgspec.Struct, frozen=True):
+    """The keeper's row b"m": the last delta taken, by source partition."""
+
+    seen: dict[int, int] = {}
+
+
+def keeper_of(key: str, partitions: int) -> int:
+    """The keeper partition of an entity: a track's is that of its id, as in topic `tracks`."""
+    return partition_of((key[2:] if key.startswith("t:") else key).encode(), partitions)

@@ -1,1 +1,219 @@
-"""Being written."""
+"""The write path: what happens to an event, on one screen.
+
+    record -> decode -> refuse or take -> listener -> example -> rankers, two-tower -> rows, track deltas
+
+`LearnerProcessor.step` is a pure function of the partition's state, the track replica and the records. Rows, counters and co-listening
+are exact (in every step); two-tower vectors and ranker weights are coalesced (in `flush`).
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TypeVar
+
+import msgspec
+
+from online_models.listener import Listener
+from online_models.listener_rows import KIND_CODE, PLAY, SKIP, Heard, Profile
+from online_models.listeners import Listeners
+from online_models.ranker import Ranker
+from online_models.track import META
+from online_models.two_tower import TwoTower
+from streams.deltas import TrackReplica
+from streams.lesson import Lesson
+from streams.messages import (
+    DeadLetter,
+    ListeningEvent,
+    MessageError,
+    Playlist,
+    decode,
+    encode,
+)
+from streams.messages import Profile as ProfileMessage
+from streams.steps import Output, Record, Step
+from streams.topics import (
+    DEAD_LETTERS,
+    LISTENERS,
+    LISTENERS_CHANGELOG,
+    LISTENING_EVENTS,
+    PLAYLISTS,
+    RANKER_WEIGHTS,
+    TRACK_DELTAS,
+)
+
+M = TypeVar("M", ListeningEvent, Playlist, ProfileMessage)
+FUTURE_MS_MAX = 3_600_000  # an event from further ahead of the clock is refused
+
+
+class LearnerMeta(msgspec.Struct):
+    """The learner's row b"m", exact: deltas sent, events learnt, repeated ones dropped, messages refused."""
+
+    seq: int = 0
+    events: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+
+
+class LearnerProcessor:
+    """One partition of listeners.
+
+    replica : the track rows, shared by the learner's partitions; two_tower : trains on it
+    """
+
+    inputs = (LISTENING_EVENTS.name, LISTENERS.name, PLAYLISTS.name)
+    changelog = LISTENERS_CHANGELOG.name
+    restores = (RANKER_WEIGHTS.name,)
+    linger_s = 0.0
+
+    def __init__(
+        self,
+        partition: int,
+        replica: TrackReplica,
+        two_tower: TwoTower,
+        *,
+        flush_s: float = 1.0,
+        listeners: Listeners | None = None,
+    ) -> None:
+        self.partition, self.replica, self.two_tower, self.flush_s = partition, replica, two_tower, flush_s
+        self.listeners = Listeners() if listeners is None else listeners
+        self.ranker = Ranker()
+        self.meta = LearnerMeta()
+        self.lesson = Lesson(replica, two_tower, self.ranker)
+
+    # --- the engine's calls
+
+    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
+        """Take a row of the changelog or of the ranker's weights."""
+        if topic == RANKER_WEIGHTS.name:
+            self.ranker.restore(key, value)
+        elif key == META:
+            self.meta = LearnerMeta() if value is None else msgspec.msgpack.decode(value, type=LearnerMeta)
+        else:
+            self.listeners.apply_row(key, value)
+
+    def step(self, records: Sequence[Record], now_ms: int) -> Step:
+        """Learn from records; see the module's picture."""
+        step, changed = Step(), dict[str, Listener]()
+        for record in records:
+            try:
+                if record.topic == LISTENING_EVENTS.name:
+                    self._hear(self._event(record, now_ms), changed)
+                elif record.topic == PLAYLISTS.name:
+                    self._note_offers(_owned(decode(Playlist, record.value), record), changed)
+                else:
+                    self._introduce(record, changed, step)
+            except MessageError as error:
+                self.meta.dead_letters += 1
+                step.outputs.append(dead_letter(record, self.partition, now_ms, str(error)))
+        self._learn(step)
+        for listener in changed.values():
+            rows = listener.changed_rows()
+            self.listeners.keep(listener, rows)
+            step.rows.update(rows)
+        step.rows[META] = msgspec.msgpack.encode(self.meta)
+        return step
+
+    def flush(self, now_ms: int) -> Step:
+        """Hand out the vectors and weights that were learnt since the last flush."""
+        step = Step()
+        self.lesson.train_tower()
+        deltas, seq = self.replica.send_vectors(self.partition, self.meta.seq + 1)
+        weights = self.ranker.changed_rows()
+        if deltas or weights:
+            self.meta.seq = seq - 1
+            step.rows[META] = msgspec.msgpack.encode(self.meta)
+        source = self.partition.to_bytes(4, "big")
+        step.outputs += [Output(TRACK_DELTAS.name, source, delta, keeper) for keeper, delta in deltas]
+        step.outputs += [Output(RANKER_WEIGHTS.name, key, value) for key, value in weights.items()]
+        return step
+
+    # --- what each kind of record does
+
+    def _event(self, record: Record, now_ms: int) -> ListeningEvent:
+        event = _owned(decode(ListeningEvent, record.value), record)
+        if event.at_ms > now_ms + FUTURE_MS_MAX:
+            ahead_s = (event.at_ms - now_ms) // 1000
+            raise MessageError(
+                f"ListeningEvent: at_ms {event.at_ms} is {ahead_s:,} s ahead of the clock, expected at most 3,600 s"
+            )
+        return event
+
+    def _hear(self, event: ListeningEvent, changed: dict[str, Listener]) -> None:
+        listener = self._listener(event.user_id, changed)
+        mark = int.from_bytes(blake2b(event.event_id.encode(), digest_size=6).digest(), "big")
+        if listener.knows(mark):
+            self.meta.duplicates += 1
+            return
+        self.meta.events += 1
+        table = self.replica.table
+        row = table.add("t:" + event.track_id)
+        meta = table.meta.get(row)
+        kind, played_ms = KIND_CODE[event.kind], event.played_ms or 0
+        known_ms = meta.duration_ms if meta is not None else None
+        share = (
+            min(100, 100 * played_ms // known_ms) if known_ms and event.played_ms is not None else 100 * (kind != SKIP)
+        )
+        heard = Heard(
+            event.track_id, meta.artist_id if meta is not None else None, event.at_ms, kind, played_ms, share, mark
+        )
+        hour = event.context.hour if event.context is not None else None
+        self.lesson.hear(listener, heard, row, hour)
+        if kind in (PLAY, SKIP) and listener.accept(event.track_id):
+            self.lesson.count(row, "successes", float(kind == PLAY))
+        changed[listener.user_id] = listener
+
+    def _note_offers(self, playlist: Playlist, changed: dict[str, Listener]) -> None:
+        for slot in playlist.tracks:
+            if slot.explored:
+                listener = self._listener(playlist.user_id, changed)
+                listener.offer(slot.track_id, playlist.request_id)
+                changed[listener.user_id] = listener
+                self.lesson.count(self.replica.table.add("t:" + slot.track_id), "trials", 1.0)
+
+    def _introduce(self, record: Record, changed: dict[str, Listener], step: Step) -> None:
+        if record.value is None:
+            if record.key is None:
+                raise MessageError("Profile: a tombstone without a key, expected the user_id to erase")
+            user_id = _text(record.key)
+            changed.pop(user_id, None)
+            step.rows.update(self.listeners.erase(user_id))
+            return
+        message = _owned(decode(ProfileMessage, record.value), record)
+        listener = self._listener(message.user_id, changed)
+        listener.introduce(
+            Profile(message.country, message.age_band, message.favourite_tags, message.favourite_artists)
+        )
+        changed[listener.user_id] = listener
+
+    def _listener(self, user_id: str, changed: dict[str, Listener]) -> Listener:
+        return changed.get(user_id) or self.listeners.get(user_id)
+
+    def _learn(self, step: Step) -> None:
+        rows, sums, pairs_from, pairs_to, weights = self.lesson.learn()
+        if not len(rows) and not len(pairs_from):
+            return
+        self.meta.seq += 1
+        deltas = self.replica.send_counts(self.partition, self.meta.seq, rows, sums, pairs_from, pairs_to, weights)
+        source = self.partition.to_bytes(4, "big")
+        step.outputs += [Output(TRACK_DELTAS.name, source, delta, keeper) for keeper, delta in deltas]
+
+
+def _text(key: bytes) -> str:
+    try:
+        return key.decode()
+    except UnicodeDecodeError as error:
+        raise MessageError(f"key {key[:32]!r}: expected a user_id in UTF-8") from error
+
+
+def _owned(message: M, record: Record) -> M:
+    """The message, where its key is its user_id: else another partition would own the same person."""
+    if record.key is None or _text(record.key) != message.user_id:
+        raise MessageError(
+            f"{type(message).__name__}: key {record.key!r}, expected the message's user_id {message.user_id!r}"
+        )
+    return message
+
+
+def dead_letter(record: Record, partition: int, now_ms: int, reason: str) -> Output:
+    """What could not be used, as received, with where it came from and why."""
+    letter = DeadLetter(record.topic, partition, record.offset, now_ms, reason[:2000], record.key, record.value)
+    return Output(DEAD_LETTERS.name, record.key, encode(letter))

@@ -45,7 +45,12 @@ PLAYLIST_REQUESTS = Topic(
 )
 PLAYLISTS = Topic("playlists", "user_id", "delete", "listener", "answers, and the impression log")
 DEAD_LETTERS = Topic(
-    "dead-letters", "as received", "delete", "listener", "what could not be used, with its bytes and why"
+    "dead-letters",
+    "as received",
+    "delete",
+    "listener",
+    "what could not be used, with its bytes and why",
+    (("max.message.bytes", "4194304"),),
 )
 TRACK_DELTAS = Topic(
     "track-deltas",

@@ -1,0 +1,101 @@
+"""All listeners of some partitions: their rows as bytes, and those in use decoded, within a bound."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from online_models.listener import Listener
+from online_models.listener_rows import CHOICES, HEAD, PAGE, PAGE_EVENTS, head_of, page_key, user_of
+
+
+class Listeners:
+    """Rows of listeners, decoded when asked for.
+
+    events_max : events of decoded listeners held at once (about a kilobyte each); the least recently asked go first, their rows stay
+    bounds : passed to each `Listener`
+
+    >>> listeners = Listeners()
+    >>> listeners.get("ann").events, len(listeners)  # asking keeps nobody
+    (0, 0)
+    """
+
+    def __init__(self, *, events_max: int = 1_000_000, **bounds: int) -> None:
+        self.rows: dict[bytes, bytes] = {}
+        self.events_max, self._bounds = events_max, bounds
+        self._decoded: OrderedDict[str, Listener] = OrderedDict()
+        self._weights: dict[str, int] = {}
+        self._weight = 0
+        self._users = 0
+
+    def __len__(self) -> int:
+        """Listeners that have a row."""
+        return self._users
+
+    def users(self) -> list[str]:
+        """Everybody who has a row."""
+        return [user_of(key) for key in self.rows if key[:1] == HEAD]
+
+    def get(self, user_id: str) -> Listener:
+        """A listener, newest state; a stranger is a new one, and is kept only once rows of theirs arrive."""
+        listener = self._decoded.get(user_id)
+        if listener is None:
+            listener = Listener.restore(user_id, self.rows.get, **self._bounds)
+            if HEAD + user_id.encode() in self.rows:
+                self._hold(listener)
+        else:
+            self._decoded.move_to_end(user_id)
+        return listener
+
+    def keep(self, listener: Listener, rows: Mapping[bytes, bytes | None]) -> None:
+        """Take the rows that a listener's own learning changed."""
+        for key, value in rows.items():
+            self._put(key, value)
+        self._hold(listener)
+
+    def apply_row(self, key: bytes, value: bytes | None) -> None:
+        """Take a changelog row from elsewhere; a decoded listener catches up."""
+        self._put(key, value)
+        section, user_id = key[:1], user_of(key)
+        listener = self._decoded.get(user_id)
+        if listener is None or section == PAGE:
+            return
+        if value is None and section == HEAD:
+            self._let_go(user_id)
+        elif section == HEAD:
+            listener.refresh(self.rows.get)
+            self._hold(listener)
+        elif section == CHOICES:
+            listener.refresh_choices(value)
+
+    def erase(self, user_id: str) -> dict[bytes, bytes | None]:
+        """Forget a person; answers the tombstones of all their rows."""
+        user = user_id.encode()
+        head = head_of(self.rows.get(HEAD + user))
+        pages = range(head.base // PAGE_EVENTS, sum(head.counts) // PAGE_EVENTS + 1)
+        keys = [HEAD + user, CHOICES + user, *(page_key(page, user) for page in pages)]
+        gone: dict[bytes, bytes | None] = {key: None for key in keys if key in self.rows}
+        for key in gone:
+            self._put(key, None)
+        self._let_go(user_id)
+        return gone
+
+    def _put(self, key: bytes, value: bytes | None) -> None:
+        known = key in self.rows
+        if value is None:
+            self.rows.pop(key, None)
+        else:
+            self.rows[key] = value
+        if key[:1] == HEAD:
+            self._users += (value is not None) - known
+
+    def _hold(self, listener: Listener) -> None:
+        user_id, weight = listener.user_id, len(listener.history) + 8
+        self._weight += weight - self._weights.get(user_id, 0)
+        self._weights[user_id] = weight
+        self._decoded[user_id] = listener
+        self._decoded.move_to_end(user_id)
+        while self._weight > self.events_max and len(self._decoded) > 1:
+            self._let_go(next(iter(self._decoded)))
+
+    def _let_go(self, user_id: str) -> None:
+        if self._decoded.pop(user_id, None) is not None:
+            self._weight -= self._weights.pop(user_id)

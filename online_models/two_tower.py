@@ -1,0 +1,175 @@
+"""The two-tower model: a listener's recent tracks against all tracks, by sampled softmax with log-Q correction, online.
+
+Listener tower: decayed pooling of the *input* vectors of what was heard (a track's is itself + its artist + its tags). Track tower: the
+*output* vectors, summed in the same way, and a bias; so a new track stands near its artist and tags at once. Negatives are the batch's own targets
+and uniform ones; each logit is corrected by the log of how often its track is drawn (Bengio & Senecal 2008; Yi et al. 2019). AdaGrad.
+"""
+
+from collections import deque
+
+import numpy as np
+import scipy.sparse
+
+from online_models.track import COLUMN, Floats, Rows, TrackTable
+
+
+class TwoTower:
+    """Learns into `table.vectors`; holds nothing else but a short replay buffer and its generator.
+
+    history : tracks pooled; decay : of a track against the one after it
+    uniform : uniform negatives per batch; replays : times that an example is learnt again, from the last `replay_max`
+
+    >>> table = TrackTable(dims=8)
+    >>> rows = np.array([table.add(f"t:{n}") for n in range(20)], np.int32)
+    >>> tower = TwoTower(table, uniform=8)
+    >>> before = tower.score_many(rows[:1], rows)[1]
+    >>> for _ in range(30):
+    ...     touched = tower.learn_many(rows[None, :1], rows[1:2])
+    >>> bool(tower.score_many(rows[:1], rows)[1] > before)
+    True
+    """
+
+    def __init__(
+        self,
+        table: TrackTable,
+        *,
+        lr: float = 0.2,
+        history: int = 20,
+        decay: float = 0.9,
+        uniform: int = 128,
+        l2: float = 1e-4,
+        replays: int = 0,
+        replay_max: int = 4096,
+        seed: int = 0,
+    ) -> None:
+        self.table, self.lr, self.history, self.uniform, self.l2, self.replays = (
+            table,
+            lr,
+            history,
+            uniform,
+            l2,
+            replays,
+        )
+        self.rng = np.random.default_rng(seed)
+        self._decay = (decay ** np.arange(history)).astype(np.float32)
+        self._replay: deque[tuple[Rows, int]] = deque(maxlen=replay_max)
+        self._pool = np.zeros(0, np.int32)
+        self._events = 0.0
+        self._age = 0
+
+    def pooling(self, history: Rows) -> Floats:
+        """The weight of each place of a history, float32[b, h], of unit length over the places that are filled."""
+        weights = self._decay[: history.shape[1]] * (history > 0)
+        norms: Floats = np.sqrt((weights * weights).sum(1, keepdims=True) + 1e-9)
+        pooled: Floats = weights / norms
+        return pooled
+
+    def listener_vectors(self, history: Rows) -> Floats:
+        """The listener tower, float32[b, dims], of int32[b, h], newest first, 0 for nothing; artist and tag rows may stand in it."""
+        unique, places = np.unique(history, return_inverse=True)
+        inputs = self.table.in_vectors(unique)
+        vectors: Floats = np.einsum("bhd,bh->bd", inputs[places.reshape(history.shape)], self.pooling(history))
+        return vectors
+
+    def score_many(self, history: Rows, rows: Rows) -> Floats:
+        """How much each track of `rows` is next for a history int32[h]: float32[n]; inserts nothing."""
+        scores: Floats = (
+            self.table.out_vectors(rows) @ self.listener_vectors(history[None, :])[0] + self.table.bias[rows]
+        )
+        return scores
+
+    def learn_many(self, history: Rows, target: Rows) -> Rows:
+        """Learn that after each history int32[b, h] came the track of `target` int32[b]; answers the rows whose vectors changed."""
+        heard = target > 0
+        history, target = history[heard], target[heard]
+        if not len(target):
+            return np.zeros(0, np.int32)
+        touched = [self._learn(history, target)]
+        for _ in range(self.replays if self._replay else 0):
+            chosen = self.rng.integers(0, len(self._replay), len(target))
+            again = [self._replay[place] for place in chosen.tolist()]
+            touched.append(
+                self._learn(np.stack([old for old, _ in again]), np.array([row for _, row in again], np.int32))
+            )
+        if self.replays:
+            self._replay.extend(zip(history.copy(), target.tolist(), strict=True))
+        return np.unique(np.concatenate(touched))
+
+    def _learn(self, history: Rows, target: Rows) -> Rows:
+        table, size = self.table, len(target)
+        pool = self._negatives()
+        candidates = np.concatenate([target, pool[self.rng.integers(0, len(pool), self.uniform)]])
+        heard, heard_at = np.unique(history, return_inverse=True)
+        weights = self.pooling(history)
+        inputs = table.in_vectors(heard)
+        listeners = np.einsum("bhd,bh->bd", inputs[heard_at.reshape(history.shape)], weights)
+        shown, shown_at = np.unique(candidates, return_inverse=True)
+        outputs = table.out_vectors(shown)
+
+        logits = listeners @ outputs.T + table.bias[shown]
+        logits = logits[:, shown_at] - self._log_q(candidates, size, len(pool))
+        itself = candidates[None, :] == target[:, None]
+        itself[np.arange(size), np.arange(size)] = False
+        logits[itself] = -1e9  # the target again among the negatives
+        logits -= logits.max(1, keepdims=True)
+        errors = np.exp(logits)
+        errors /= -errors.sum(1, keepdims=True)
+        errors[np.arange(size), np.arange(size)] += 1.0  # the gradient of the log likelihood by the logits
+
+        by_shown = _add_rows(errors.T, shown_at, len(shown))  # [shown, b]
+        to_inputs = by_shown.T @ outputs  # [b, dims], by the listener vectors
+        spread = scipy.sparse.csr_matrix(
+            (weights.ravel(), (heard_at.ravel(), np.repeat(np.arange(size), history.shape[1]))), (len(heard), size)
+        )
+        dims = table.dims
+        changed_out = self._step(slice(dims, 2 * dims), 2 * dims + 2, shown, by_shown @ listeners)
+        changed_in = self._step(slice(0, dims), 2 * dims + 1, heard, spread @ to_inputs)
+        self._step_bias(shown, by_shown.sum(1))
+        return np.concatenate([changed_out, changed_in])
+
+    def _negatives(self) -> Rows:
+        """The rows that uniform negatives are drawn from: the catalogue, else every track; looked up anew every so many batches."""
+        if self._age == 0 or not len(self._pool):
+            table, known = self.table, len(self.table)
+            pool, tracks = table.listed_rows(), np.flatnonzero(table.is_track[:known]).astype(np.int32)
+            self._pool = pool if len(pool) else tracks
+            self._events = float(table.counts[tracks, COLUMN["plays"]].sum() + table.counts[tracks, COLUMN["likes"]].sum())
+        self._age = (self._age + 1) % 64
+        return self._pool
+
+    def _log_q(self, candidates: Rows, size: int, pool: int) -> Floats:
+        """The log of how likely each candidate is drawn, times the number of tracks."""
+        popularity = (
+            self.table.counts[candidates, COLUMN["plays"]] + self.table.counts[candidates, COLUMN["likes"]] + 1.0
+        )
+        q = (size * popularity / (self._events + pool) + self.uniform / pool) / (size + self.uniform)
+        log_q: Floats = np.log(q * pool).astype(np.float32)
+        return log_q
+
+    def _step(self, columns: slice, squared: int, rows: Rows, gradients: Floats) -> Rows:
+        """One AdaGrad step of towers' gradients on their parts; answers the rows of the parts."""
+        table = self.table
+        parts, part_weights = table.parts[rows], table.part_weights[rows]
+        changed, places = np.unique(parts, return_inverse=True)
+        owners = np.repeat(np.arange(len(rows)), parts.shape[1])
+        spread = scipy.sparse.csr_matrix((part_weights.ravel(), (places.ravel(), owners)), (len(changed), len(rows)))
+        total = spread @ gradients - self.l2 * table.vectors[changed, columns]
+        table.vectors[changed, squared] += (total * total).sum(1)
+        table.vectors[changed, columns] += (self.lr / np.sqrt(table.vectors[changed, squared] + 1e-12))[:, None] * total
+        table.vectors[0] = 0.0
+        return changed.astype(np.int32)
+
+    def _step_bias(self, rows: Rows, gradients: Floats) -> None:
+        table, bias, squared = self.table, 2 * self.table.dims, 2 * self.table.dims + 3
+        table.vectors[rows, squared] += gradients * gradients
+        table.vectors[rows, bias] += self.lr / np.sqrt(table.vectors[rows, squared] + 1e-12) * gradients
+        table.vectors[0] = 0.0
+
+
+def _add_rows(values: Floats, places: "np.ndarray[tuple[int, ...], np.dtype[np.intp]]", size: int) -> Floats:
+    """Sum rows of `values` float32[n, m] by place: float32[size, m]."""
+    spread = scipy.sparse.csr_matrix(
+        (np.ones(len(places), np.float32), (places, np.arange(len(places)))), (size, len(places))
+    )
+    summed: Floats = spread @ values
+    return summed

@@ -1,0 +1,162 @@
+"""What one step's events teach: collected event by event, learnt together.
+
+Per event only what depends on the order is done (a listener's features before, the listener after); arithmetic waits until the end of the
+step and is vectorised. `hear` says what an event is an example of; nothing else in the project does.
+"""
+
+import numpy as np
+
+from online_models.colistening import session_weights
+from online_models.features import FEATURES, context_of, features, memory_of, tracks_of
+from online_models.listener import Listener
+from online_models.listener_rows import KINDS, LIKE, PLAY, SAVE, SHARE, SKIP, Heard
+from online_models.ranker import Ranker
+from online_models.track import COLUMN, COLUMNS, NEIGHBOUR_HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
+from online_models.two_tower import TwoTower
+from streams.deltas import TrackReplica
+
+COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks")
+LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing as many
+_EMPTY = np.zeros(0, np.int32)
+
+
+class Lesson:
+    """Collects examples (`hear`, `count`), then learns them at once (`learn`).
+
+    tower_batch : positive plays per two-tower step
+    pairs_max : plays before a play that it is paired with
+    """
+
+    def __init__(
+        self, replica: TrackReplica, two_tower: TwoTower, ranker: Ranker, *, tower_batch: int = 128, pairs_max: int = 6
+    ) -> None:
+        self.replica, self.two_tower, self.ranker = replica, two_tower, ranker
+        self.tower_batch, self.pair_weights = tower_batch, session_weights(pairs_max)
+        self.predicted_skips: list[float] = []  # of the last step, one per play or skip, in order
+        self._histories: list[Rows] = []
+        self._targets: list[int] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        self._context: list[tuple[float, ...]] = []
+        self._memory: list[tuple[float, ...]] = []
+        self._example_rows: list[int] = []
+        self._events: list[Heard] = []
+        self._counted: list[tuple[int, int, float]] = []  # row, column, how much
+        self._pairs: list[tuple[int, int, float, int]] = []  # followed, follower, weight, at_ms
+
+    def hear(self, listener: Listener, event: Heard, row: int, hour: int | None) -> None:
+        """Take one event: what was known before it, then the listener learns it."""
+        if event.kind in (PLAY, SKIP, LIKE, SAVE, SHARE):
+            self._context.append(context_of(listener, event.start_ms, hour))
+            self._memory.append(memory_of(listener, event.track_id, event.artist_id))
+            self._example_rows.append(row)
+            self._events.append(event)
+        self._counted.append((row, COLUMN[COUNTER_OF_KIND[event.kind]], 1.0))
+        before = listener.heard[-20:]
+        heard = len(listener.heard)
+        listener.learn_one(event)
+        if row and len(listener.heard) != heard and before:
+            self._follow(before, row, event.at_ms)
+        if row and event.kind == PLAY and listener.profile is not None and listener.profile.country:
+            self._pairs.append((self.replica.table.add("c:" + listener.profile.country), row, 1.0, event.at_ms))
+
+    def _follow(self, before: list[str], row: int, at_ms: int) -> None:
+        history = self.replica.table.indices(before[::-1])
+        self._histories.append(history)
+        self._targets.append(row)
+        for followed, weight in zip(history.tolist(), self.pair_weights, strict=False):
+            if followed and followed != row:
+                self._pairs.append((followed, row, weight, at_ms))
+
+    def count(self, row: int, counter: str, amount: float) -> None:
+        """Add to an exact counter of a track."""
+        if row and amount:
+            self._counted.append((row, COLUMN[counter], amount))
+
+    def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
+        """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
+        self._rank()
+        if len(self._targets) >= self.tower_batch:
+            self.train_tower()
+        rows, sums = self._sums()
+        pairs = np.array(self._pairs, np.float64).reshape(-1, 4)
+        weights = pairs[:, 2] * forward_decay(pairs[:, 3], NEIGHBOUR_HALF_LIFE_DAYS)
+        self._clear()
+        return rows, sums, pairs[:, 0].astype(np.int32), pairs[:, 1].astype(np.int32), weights
+
+    def _rank(self) -> None:
+        self.predicted_skips = []
+        if not self._events:
+            return
+        table, context = self.replica.table, np.array(self._context, np.float64)
+        tracks = tracks_of(table, np.array(self._example_rows, np.int32), context[:, 0])
+        learn_one = self.ranker.learn_one
+        for values, event in zip(
+            features(context, np.array(self._memory, np.float64), tracks).tolist(), self._events, strict=True
+        ):
+            x = dict(zip(FEATURES, values, strict=True))
+            if event.kind in (PLAY, SKIP):
+                self.predicted_skips.append(learn_one("skip", x, event.kind == SKIP))
+                learn_one("complete", x, event.kind == PLAY and event.share >= 90)
+                if event.mark % LIKE_SAMPLE == 0:
+                    learn_one("like", x, False, float(LIKE_SAMPLE))
+            else:
+                learn_one("like", x, True)
+
+    def train_tower(self) -> None:
+        """Learn the collected positive plays by the two-tower model, and say which vectors changed."""
+        for start in range(0, len(self._targets), self.tower_batch):
+            histories = self._histories[start : start + self.tower_batch]
+            padded = np.zeros((len(histories), self.two_tower.history), np.int32)
+            for place, history in enumerate(histories):
+                padded[place, : len(history)] = history[: self.two_tower.history]
+            self.replica.fit()
+            targets = np.array(self._targets[start : start + self.tower_batch], np.int32)
+            self.replica.touch(self.two_tower.learn_many(padded, targets))
+        self._histories, self._targets = [], []
+
+    def _sums(self) -> tuple[Rows, Doubles]:
+        """Counts of the step by track, artist and tag: unique rows and float64[n, len(COLUMNS)]."""
+        if not self._counted:
+            return _EMPTY, np.zeros((0, len(COLUMNS)))
+        table = self.replica.table
+        counted = np.array(self._counted, np.float64)
+        rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
+        entries = [_parts(table, rows, columns, amounts)]
+        plays = [
+            (row, event)
+            for row, event in zip(self._example_rows, self._events, strict=True)
+            if event.kind in (PLAY, SKIP)
+        ]
+        if plays:
+            rows = np.array([row for row, _ in plays], np.int32)
+            at_ms = np.array([event.at_ms for _, event in plays], np.float64)
+            skipped = np.array([event.kind == SKIP for _, event in plays], np.float64)
+            completed = np.array([event.kind == PLAY and event.share >= 90 for _, event in plays], np.float64)
+            weight_90 = forward_decay(at_ms, 90.0)
+            for name, amounts in (
+                ("completes", completed),
+                ("plays_90d", weight_90),
+                ("skips_90d", weight_90 * skipped),
+                ("popularity_14d", forward_decay(at_ms, 14.0) * (1.0 - skipped)),
+            ):
+                entries.append(_parts(table, rows, np.full(len(rows), COLUMN[name]), amounts))
+        all_rows, all_columns, all_amounts = (np.concatenate(column) for column in zip(*entries, strict=True))
+        unique, places = np.unique(all_rows, return_inverse=True)
+        sums = np.zeros((len(unique), len(COLUMNS)))
+        np.add.at(sums, (places, all_columns), all_amounts)
+        return unique.astype(np.int32), sums
+
+
+def _parts(
+    table: TrackTable, rows: Rows, columns: "np.ndarray[tuple[int, ...], np.dtype[np.intp]]", amounts: Doubles
+) -> tuple[Rows, ...]:
+    """The same amounts for each track, its artist and its tags, without the places that stand for nothing."""
+    parts = table.parts[rows]
+    chosen = parts > 0
+    width = parts.shape[1]
+    return parts[chosen], np.repeat(columns, width)[chosen.ravel()], np.repeat(amounts, width)[chosen.ravel()]  # type: ignore[return-value]
+
+
+assert len(COUNTER_OF_KIND) == len(KINDS)

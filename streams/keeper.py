@@ -21,7 +21,7 @@ from streams.topics import TRACK_DELTAS, TRACKS, TRACKS_CHANGELOG
 class KeeperProcessor:
     """One partition of tracks, artists and tags."""
 
-    inputs = (TRACK_DELTAS.name, TRACKS.name)
+    inputs: tuple[str, ...] = (TRACK_DELTAS.name, TRACKS.name)
     changelog = TRACKS_CHANGELOG.name
     restores: tuple[str, ...] = ()
 

@@ -59,9 +59,9 @@ class LearnerProcessor:
     replica : the track rows, shared by the learner's partitions; two_tower : trains on it
     """
 
-    inputs = (LISTENING_EVENTS.name, LISTENERS.name, PLAYLISTS.name)
+    inputs: tuple[str, ...] = (LISTENING_EVENTS.name, LISTENERS.name, PLAYLISTS.name)
     changelog = LISTENERS_CHANGELOG.name
-    restores = (RANKER_WEIGHTS.name,)
+    restores: tuple[str, ...] = (RANKER_WEIGHTS.name,)
     linger_s = 0.0
 
     def __init__(

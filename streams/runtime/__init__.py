@@ -1,0 +1,1 @@
+"""Everything that waits: the Kafka plumbing under the pure write path. Clock, network and process exits exist here only."""

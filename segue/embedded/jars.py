@@ -1,0 +1,67 @@
+"""Apache Kafka's jars: resolved once by `jgo`, cached, and held to the checksums of the lock file beside this module."""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+VERSION = "4.3.1"
+COORDINATE = f"org.apache.kafka:kafka_2.13:{VERSION}"
+_CACHE = Path("~/.cache/jgo/envs/org/apache/kafka/kafka_2.13")
+
+
+class JarsError(RuntimeError):
+    """The broker's jars could not be had: the surroundings did not give them."""
+
+
+def locked() -> dict[str, str]:
+    """SHA-256 by file name, as committed."""
+    text = resources.files("segue.embedded").joinpath(f"kafka-{VERSION}.lock").read_text()
+    return {name: checksum for checksum, name in (line.split() for line in text.splitlines())}
+
+
+def kafka_jars(say: Callable[[str], None] | None = None) -> list[Path]:
+    """The jars of the broker; downloads them the first time (45 MB).
+
+    Raises
+    ------
+    JarsError
+        without a network at the first time, or where a jar is not the one that the lock names
+    """
+    expected = locked()
+    for folder in sorted(_CACHE.expanduser().glob("*")):
+        cached = [jar for jar in sorted(folder.rglob("*.jar")) if jar.name in expected]
+        if len(cached) == len(expected):
+            return _checked(cached, expected)
+    (say or _to_stderr)(f"fetching Apache Kafka {VERSION} (45 MB, once)")
+    import jgo  # slow to import, and not needed once the jars are there
+
+    try:
+        jars = [Path(jar) for jar in jgo.build(COORDINATE).all_jars]
+    except Exception as error:  # jgo raises whatever its HTTP client does: nothing is carried on, only said
+        raise JarsError(
+            f"could not fetch {COORDINATE}: {error}. A network is needed once; "
+            "or set KAFKA_BOOTSTRAP_SERVERS to use a Kafka that you have"
+        ) from error
+    return _checked([jar for jar in jars if jar.name in expected], expected)
+
+
+def _checked(jars: list[Path], expected: dict[str, str]) -> list[Path]:
+    missing = expected.keys() - {jar.name for jar in jars}
+    if missing:
+        raise JarsError(
+            f"{COORDINATE} came without {', '.join(sorted(missing))}, expected {len(expected)} jars: remove {_CACHE} and try again"
+        )
+    for jar in jars:
+        seen = hashlib.sha256(jar.read_bytes()).hexdigest()
+        if seen != expected[jar.name]:
+            raise JarsError(
+                f"{jar}: SHA-256 {seen[:12]}…, expected {expected[jar.name][:12]}…: remove it and try again"
+            )
+    return jars
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

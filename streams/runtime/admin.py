@@ -1,0 +1,74 @@
+"""Creates Segue's topics, and says where those that are there differ from what is expected."""
+
+from collections.abc import Sequence
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError
+
+from streams.runtime.settings import Settings
+from streams.topics import TOPICS, Topic
+
+
+class TopicsError(RuntimeError):
+    """The topics that are there cannot be used as they are."""
+
+
+async def create_topics(settings: Settings) -> list[str]:
+    """Create what is missing; answers the names. Again and again does no harm.
+
+    Raises
+    ------
+    TopicsError
+        where topics of one group have different partition counts: a worker could not own "partition 3 of each"
+    """
+    admin = AIOKafkaAdminClient(**settings.client())
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        missing = [topic for topic in TOPICS if settings.topic(topic) not in there]
+        counts = await partition_counts(admin, settings, [topic for topic in TOPICS if topic not in missing])
+        new = [_new(settings, topic, counts) for topic in missing]
+        if new:
+            answer = await admin.create_topics(new)
+            failed = [each for each in answer.topic_errors if each[1] not in (0, TopicAlreadyExistsError.errno)]
+            if failed:
+                raise TopicsError(
+                    f"Kafka refused topic {failed[0][0]}: error {failed[0][1]} {failed[0][2] if len(failed[0]) > 2 else ''}"
+                )
+        return [topic.name for topic in new]
+    finally:
+        await admin.close()
+
+
+async def partition_counts(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[Topic]) -> dict[str, int]:
+    """Partitions by group of the topics that are there; TopicsError where a group disagrees."""
+    described = await admin.describe_topics([settings.topic(topic) for topic in topics]) if topics else []
+    found = {settings.logical(each["topic"]): len(each["partitions"]) for each in described}
+    counts: dict[str, int] = {}
+    for topic in topics:
+        count = found[topic.name]
+        if counts.setdefault(topic.group, count) != count:
+            raise TopicsError(
+                f"topic {settings.topic(topic)} has {count} partitions, others of its group ({topic.group}) {counts[topic.group]}: "
+                "they must agree; delete it or give it as many"
+            )
+    return counts
+
+
+async def count_partitions(settings: Settings) -> dict[str, int]:
+    """Partitions by group ("listener", "track", "single") as they are on the broker."""
+    admin = AIOKafkaAdminClient(**settings.client())
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        missing = [settings.topic(topic) for topic in TOPICS if settings.topic(topic) not in there]
+        if missing:
+            raise TopicsError(f"topic {missing[0]} is missing on {settings.bootstrap}: run `segue topics create`")
+        return await partition_counts(admin, settings, TOPICS)
+    finally:
+        await admin.close()
+
+
+def _new(settings: Settings, topic: Topic, counts: dict[str, int]) -> NewTopic:
+    count = counts.get(topic.group, settings.count(topic))
+    return NewTopic(settings.topic(topic), count, settings.replication, topic_configs=topic.settings())

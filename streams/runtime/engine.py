@@ -1,0 +1,135 @@
+"""The engine of the write path: Faust delivers, one task per partition number applies and commits in Kafka transactions.
+
+fetched chunk -> agent -> Partition.put -> [buffer] -> Processor.step -> Store.commit: transaction(rows, outputs, watermarks)
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import faust
+from faust.types.auth import CredentialsT
+from faust.types.tuples import TP
+
+from streams.runtime.partition import Partition
+from streams.runtime.settings import Settings
+from streams.runtime.store import Store
+from streams.runtime.transport import ChunkTransport
+from streams.steps import Processor
+
+
+class Engine:
+    """Runs one processor per assigned partition number.
+
+    name : of the worker; its consumer group is prefix + "segue-" + name
+    build : partition number -> processor
+    inputs : logical topics, co-partitioned
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        name: str,
+        build: Callable[[int], Processor],
+        inputs: Sequence[str],
+        *,
+        step_max: int = 2000,
+        buffered_max: int = 20_000,
+    ) -> None:
+        self.settings, self.name, self.build = settings, name, build
+        self.step_max, self.buffered_max = step_max, buffered_max
+        self.partitions: dict[int, Partition] = {}
+        self._inputs = frozenset(settings.topic(topic) for topic in inputs)
+        self._stopping = False
+        self._assigned = asyncio.Event()
+        self._app = self._faust_app()
+
+    async def start(self) -> None:
+        """Join the group; returns once what was assigned first is restored."""
+        self._app.finalize()
+        await self._app.start()
+        await self._assigned.wait()
+        await asyncio.gather(*(partition.restored.wait() for partition in self.partitions.values()))
+
+    async def stop(self) -> None:
+        """Running steps end, coalesced state is flushed, the group is told how far we are and left."""
+        self._stopping = True
+        await self._close(list(self.partitions))
+        await self._app.consumer.commit_watermarks()
+        await self._app.stop()
+
+    def stats(self) -> dict[int, dict[str, Any]]:
+        """Figures by partition number."""
+        return {number: partition.stats() for number, partition in sorted(self.partitions.items())}
+
+    def _faust_app(self) -> faust.App:
+        settings = self.settings
+        app = faust.App(
+            f"{settings.prefix}segue-{self.name}",
+            broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
+            broker_credentials=_credentials(settings),
+            store="memory://",
+            web_enabled=False,
+            autodiscover=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            broker_session_timeout=6,
+            broker_heartbeat_interval=2,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=65_536,
+        )
+        app.transport = ChunkTransport(app.conf.broker_consumer, app)
+        app.on_partitions_revoked.connect(self._revoked, weak=False)
+        app.on_partitions_assigned.connect(self._were_assigned, weak=False)
+        topic = app.topic(*sorted(self._inputs), key_serializer="raw", value_serializer="raw")
+        app.agent(topic, name=f"segue-{self.name}")(self._deliver)
+        app.timer(1.0)(self._hint)
+        return app
+
+    async def _deliver(self, stream: Any) -> None:
+        async for event in stream.events():
+            tp = event.message.tp
+            if self._stopping or tp not in self._app.consumer.assignment():
+                continue  # its new owner will get it; opening a store now would fence that one
+            await self._open(tp.partition).put(tp, event.value)
+
+    async def _hint(self) -> None:
+        if not self._stopping:
+            await self._app.consumer.commit_watermarks()
+
+    async def _were_assigned(self, _app: faust.App, assigned: set[TP], **_: Any) -> None:
+        for number in sorted({tp.partition for tp in assigned if tp.topic in self._inputs}):
+            if not self._stopping:
+                self._open(number)
+        self._assigned.set()
+
+    async def _revoked(self, _app: faust.App, revoked: set[TP], **_: Any) -> None:
+        await self._close(sorted({tp.partition for tp in revoked if tp.topic in self._inputs}))
+        await self._app.consumer.commit_watermarks()
+        for tp in revoked:
+            self._app.consumer.watermarks.pop(tp, None)
+
+    def _open(self, number: int) -> Partition:
+        if number not in self.partitions:
+            store = Store(self.settings, self.name, number, self.build(number))
+            self.partitions[number] = Partition(
+                store, self._app.consumer, step_max=self.step_max, buffered_max=self.buffered_max
+            )
+        return self.partitions[number]
+
+    async def _close(self, numbers: Sequence[int]) -> None:
+        closing = [self.partitions.pop(number) for number in numbers if number in self.partitions]
+        await asyncio.gather(*(partition.close() for partition in closing))
+
+
+def _credentials(settings: Settings) -> CredentialsT | None:
+    if settings.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            mechanism=settings.sasl_mechanism,
+            username=settings.sasl_username,
+            password=settings.sasl_password,
+            ssl_context=settings.ssl_context(),
+        )
+    if settings.security_protocol == "SSL":
+        return faust.SSLCredentials(settings.ssl_context())
+    return None

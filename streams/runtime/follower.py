@@ -1,0 +1,117 @@
+"""Reads compacted topics into memory and follows them: plain aiokafka, no group, committed records only."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams.runtime.partition import FAILED
+from streams.runtime.settings import Settings
+from streams.runtime.store import READER, WATERMARK
+
+log = logging.getLogger(__name__)
+Rows = Sequence[tuple[bytes, bytes | None]]
+Apply = Callable[[str, int, Rows], None]
+SLICE = 500  # rows applied before others may run
+
+
+class Follower:
+    """Feeds `apply(logical topic, partition, rows)` with every row of some partitions, in their order; watermark rows are left out.
+
+    topics : partitions by logical topic
+    """
+
+    def __init__(self, settings: Settings, topics: Mapping[str, Collection[int]], apply: Apply) -> None:
+        self.settings, self.rows = settings, 0
+        self._apply = apply
+        self._wanted = {
+            TopicPartition(settings.topic(topic), number) for topic, numbers in topics.items() for number in numbers
+        }
+        self._ends: dict[TopicPartition, int] = {}
+        self._behind: set[TopicPartition] = set(self._wanted)
+        self._caught_up = asyncio.Event()
+        self._reader: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._newest_ms = 0
+        self._idle_ms = 0
+
+    async def start(self) -> None:
+        """Begin to read."""
+        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER)
+        await self._reader.start()
+        await self._reassign(set())
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._reader is not None:
+            await self._reader.stop()
+
+    async def caught_up(self) -> None:
+        """Wait until all that was there when it was asked for has been applied."""
+        await self._caught_up.wait()
+
+    async def assign(self, topic: str, partitions: Collection[int]) -> None:
+        """Change which partitions of a topic are followed; new ones are read from their beginning."""
+        name, before = self.settings.topic(topic), set(self._wanted)
+        self._wanted = {tp for tp in self._wanted if tp.topic != name} | {
+            TopicPartition(name, number) for number in partitions
+        }
+        if self._reader is not None and self._wanted != before:
+            await self._reassign(before)
+
+    def age_ms(self, now_ms: int) -> int:
+        """How old what it holds may be: the time since it last stood at the end, or since its newest row."""
+        return max(0, now_ms - max(self._newest_ms, self._idle_ms))
+
+    async def _reassign(self, before: set[TopicPartition]) -> None:
+        assert self._reader is not None
+        kept = {tp: await self._reader.position(tp) for tp in self._wanted & before}
+        new = self._wanted - before
+        self._behind |= new
+        self._behind &= self._wanted
+        self._caught_up.clear()
+        self._reader.assign(list(self._wanted))
+        for tp, offset in kept.items():
+            self._reader.seek(tp, offset)
+        if new:
+            await self._reader.seek_to_beginning(*new)
+            self._ends.update(await self._reader.end_offsets(list(new)))
+
+    async def _run(self) -> None:
+        assert self._reader is not None
+        try:
+            while True:
+                if not self._wanted:
+                    self._caught_up.set()
+                    await asyncio.sleep(0.02)
+                    continue
+                for tp, records in (await self._reader.getmany(timeout_ms=50, max_records=5000)).items():
+                    if tp in self._wanted:
+                        await self._take(tp, records)
+                self._idle_ms = time.time_ns() // 1_000_000
+                for tp in list(self._behind):
+                    if await self._reader.position(tp) >= self._ends.get(tp, 0):
+                        self._behind.discard(tp)
+                if not self._behind:
+                    self._caught_up.set()
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # policy: what it holds would grow old in silence; a fresh process reads it again
+            log.exception("the follower of %s failed; ending", sorted({tp.topic for tp in self._wanted}))
+            os._exit(FAILED)
+
+    async def _take(self, tp: TopicPartition, records: Sequence[object]) -> None:
+        topic = self.settings.logical(tp.topic)
+        for start in range(0, len(records), SLICE):
+            part = records[start : start + SLICE]
+            self._apply(topic, tp.partition, [(each.key, each.value) for each in part if each.key != WATERMARK])  # type: ignore[attr-defined]
+            self.rows += len(part)
+            self._newest_ms = part[-1].timestamp  # type: ignore[attr-defined]
+            await asyncio.sleep(0)

@@ -1,0 +1,15 @@
+"""The track keeper: adds what learners send, and writes the track rows."""
+
+from online_models.track import TrackTable
+from streams.keeper import KeeperProcessor
+from streams.runtime.engine import Engine
+from streams.runtime.run import run_until_signalled
+from streams.runtime.settings import Settings
+
+NAME = "keeper"
+
+
+async def run(settings: Settings) -> None:
+    """Run a track keeper until SIGTERM or Ctrl-C."""
+    engine = Engine(settings, NAME, lambda number: KeeperProcessor(number, TrackTable()), KeeperProcessor.inputs)
+    await run_until_signalled(engine.start, engine.stop, "keeper ready")

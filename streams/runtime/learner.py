@@ -1,0 +1,55 @@
+"""The learner: listeners' events in, listener rows and track deltas out, against a followed replica of the track rows."""
+
+from collections.abc import Sequence
+
+from online_models.track import TrackTable
+from online_models.two_tower import TwoTower
+from streams.deltas import TrackReplica
+from streams.processor import LearnerProcessor
+from streams.runtime.admin import count_partitions
+from streams.runtime.engine import Engine
+from streams.runtime.follower import Follower
+from streams.runtime.run import run_until_signalled
+from streams.runtime.settings import Settings
+from streams.topics import TRACKS_CHANGELOG
+
+NAME = "learner"
+
+
+class Learner:
+    """One learner process: any number of them share the partitions."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine: Engine | None = None
+        self._follower: Follower | None = None
+
+    async def start(self) -> None:
+        """Read the track rows, then join the group."""
+        keepers = (await count_partitions(self.settings))["track"]
+        replica = TrackReplica(TrackTable(), keepers)
+        tower = TwoTower(replica.table)
+
+        def apply(_topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+            replica.apply(partition, rows)
+
+        self._follower = Follower(self.settings, {TRACKS_CHANGELOG.name: range(keepers)}, apply)
+        await self._follower.start()
+        await self._follower.caught_up()
+        self.engine = Engine(
+            self.settings, NAME, lambda number: LearnerProcessor(number, replica, tower), LearnerProcessor.inputs
+        )
+        await self.engine.start()
+
+    async def stop(self) -> None:
+        """Flush, commit, leave."""
+        if self.engine is not None:
+            await self.engine.stop()
+        if self._follower is not None:
+            await self._follower.stop()
+
+
+async def run(settings: Settings) -> None:
+    """Run a learner until SIGTERM or Ctrl-C."""
+    learner = Learner(settings)
+    await run_until_signalled(learner.start, learner.stop, "learner ready")

@@ -1,0 +1,164 @@
+"""One partition number of one worker: what was delivered, and the task that applies and commits it.
+
+Group commit: whatever arrives during one transaction goes into the next, so the cost of a transaction is shared by all that waited for it.
+Fail fast: after any error nothing was committed, and a fresh process replays it; so the process ends, and says why.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from faust.types.tuples import TP
+
+from streams.runtime.store import Store
+from streams.runtime.transport import Chunk, ChunkConsumer, Epoch
+from streams.steps import Record, Step
+
+log = logging.getLogger(__name__)
+FAILED, CHUNK_LOST, REFUSED = 70, 71, 72  # exit codes
+
+
+class RefusedError(RuntimeError):
+    """Rows and input do not belong together: somebody must decide."""
+
+
+class Partition:
+    """The inputs of one partition number, applied by one processor.
+
+    step_max : records of one step; buffered_max : records that wait before delivery does
+    """
+
+    def __init__(
+        self, store: Store, consumer: ChunkConsumer, *, step_max: int = 2000, buffered_max: int = 20_000
+    ) -> None:
+        self.store, self.consumer, self.step_max, self.buffered_max = store, consumer, step_max, buffered_max
+        self.processor = store.processor
+        self.records = self.steps = self.lost_to_retention = 0
+        self.restored = asyncio.Event()
+        self._buffer: list[Record] = []
+        self._expected: dict[str, tuple[Epoch, int]] = {}
+        self._unchecked: dict[str, TP] = {}
+        self._closing = False
+        self._arrived, self._room = asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self._task = asyncio.create_task(self._run())
+
+    async def put(self, tp: TP, chunk: Chunk) -> None:
+        """Take a chunk; waits where the buffer is full."""
+        topic = self.store.settings.logical(tp.topic)
+        epoch, number = self._expected.get(topic, (None, 0))
+        if epoch != chunk.epoch:
+            epoch, number = chunk.epoch, 0
+            self._unchecked[topic] = tp
+        if chunk.number != number:
+            log.critical(
+                "%s: got chunk %d, expected %d: a chunk was lost on the way; ending, to read it again",
+                tp,
+                chunk.number,
+                number,
+            )
+            os._exit(CHUNK_LOST)
+        self._expected[topic] = chunk.epoch, number + 1
+        await self._room.wait()
+        self._buffer.extend(Record(topic, each.offset, each.key, each.value, each.timestamp) for each in chunk.records)
+        self._arrived.set()
+        if len(self._buffer) >= self.buffered_max:
+            self._room.clear()
+
+    async def _run(self) -> None:
+        try:
+            await self.store.open()
+            self.restored.set()
+            flush_at = time.monotonic() + self.processor.flush_s
+            while await self._wait(flush_at - time.monotonic()):
+                await self._check_new_inputs()
+                due = time.monotonic() >= flush_at
+                await self._step(self._take(), flush=due)
+                if due:
+                    flush_at = time.monotonic() + self.processor.flush_s
+                await asyncio.sleep(0)
+            await self._step([], flush=True)
+            await self.store.close()
+        except RefusedError as error:
+            log.critical("%s", error)
+            os._exit(REFUSED)
+        except BaseException:  # policy: nothing was committed, so a fresh process replays it
+            log.exception(
+                "partition %d of %s failed; ending, to start again from what is committed",
+                self.store.partition,
+                self.store.name,
+            )
+            os._exit(FAILED)
+
+    async def _wait(self, timeout_s: float) -> bool:
+        """Wait for records, or for the time to flush; answers whether to go on."""
+        try:
+            await asyncio.wait_for(self._arrived.wait(), max(timeout_s, 0.001))
+        except TimeoutError:
+            return not self._closing
+        if self.processor.linger_s and not self._closing and len(self._buffer) < self.step_max:
+            await asyncio.sleep(self.processor.linger_s)
+        return not self._closing
+
+    def _take(self) -> list[Record]:
+        records, self._buffer = self._buffer[: self.step_max], self._buffer[self.step_max :]
+        if not self._buffer and not self._closing:
+            self._arrived.clear()
+        if len(self._buffer) < self.buffered_max:
+            self._room.set()
+        return records
+
+    async def _step(self, records: Sequence[Record], *, flush: bool) -> None:
+        marks = self.store.watermarks
+        fresh = [record for record in records if record.offset >= marks.get(record.topic, 0)]
+        now_ms = time.time_ns() // 1_000_000
+        step = self.processor.step(fresh, now_ms) if fresh else Step()
+        if flush:
+            flushed = self.processor.flush(now_ms)
+            step.rows.update(flushed.rows)
+            step.outputs.extend(flushed.outputs)
+        if not fresh and not step:
+            return
+        await self.store.commit(step, {record.topic: record.offset + 1 for record in fresh})
+        for topic, offset in self.store.watermarks.items():
+            self.consumer.watermarks[TP(self.store.settings.topic(topic), self.store.partition)] = offset
+        self.records += len(fresh)
+        self.steps += 1
+
+    async def _check_new_inputs(self) -> None:
+        """After each assignment or seek: do the group's offset, the log and our watermark belong together?"""
+        while self._unchecked:
+            topic, tp = self._unchecked.popitem()
+            began, mark = self.consumer.began.get(tp, 0), self.store.watermarks.get(topic, 0)
+            if began > mark:
+                raise RefusedError(
+                    f"{tp.topic}[{tp.partition}]: the group has read up to {began}, the rows in {self.processor.changelog} only to {mark}: "
+                    "the changelog was deleted or cut. Restore it, or delete the consumer group to learn again from what the topic still holds"
+                )
+            first = (await self.consumer.earliest_offsets(tp)).get(tp, 0)
+            if first > mark:
+                self.lost_to_retention += first - mark
+                log.error(
+                    "%s[%d]: retention removed %d messages before they were read", tp.topic, tp.partition, first - mark
+                )
+
+    async def close(self) -> None:
+        """End after the running step: flush, commit, give the producer back."""
+        self._closing = True
+        self._buffer = []
+        self._room.set()
+        self._arrived.set()
+        await self._task
+
+    def stats(self) -> dict[str, Any]:
+        """Figures of this partition."""
+        return {
+            "records": self.records,
+            "steps": self.steps,
+            "restored_rows": self.store.restored_rows,
+            "restore_s": self.store.restore_s,
+            "lost_to_retention": self.lost_to_retention,
+        }

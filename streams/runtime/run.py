@@ -1,0 +1,39 @@
+"""How a worker lives: it starts, says that it is ready, waits for SIGTERM or Ctrl-C, and stops cleanly."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+
+async def run_until_signalled(
+    start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]], ready: str
+) -> None:
+    """Start, print the line `ready`, wait for a signal, stop. A second signal ends at once."""
+    quiet_logs()
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, lambda: os._exit(1) if ended.is_set() else ended.set())
+    starting = asyncio.ensure_future(start())
+    waiting = asyncio.ensure_future(ended.wait())
+    await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        sys.stdout.write(ready + "\n")
+        sys.stdout.flush()
+    await waiting
+    if not starting.done():
+        os._exit(0)  # nothing was committed by a worker that had not started
+    await stop()
+
+
+def quiet_logs() -> None:
+    """Warnings and worse on stderr; libraries that report the broker's every hiccup only when it is an error."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    for name in ("aiokafka", "faust", "mode", "aiokafka.producer.sender", "aiokafka.conn", "asyncio"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,121 @@
+"""One frozen `Settings` per process, read from the environment once."""
+
+import os
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from streams.topics import Topic
+
+_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+class SettingsError(ValueError):
+    """An environment variable has a value that cannot be used; the text names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Kafka is and how Segue's topics are cut.
+
+    bootstrap : host:port, comma-separated; prefix : before every topic and group name
+    partitions : of listener and track topics, when they are created; replication : of every topic
+    """
+
+    bootstrap: str
+    prefix: str = ""
+    partitions: int = 4
+    replication: int = 1
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, bootstrap: str | None = None) -> "Settings":
+        """Settings from environment variables; `bootstrap` stands in where KAFKA_BOOTSTRAP_SERVERS is not set.
+
+        Raises
+        ------
+        SettingsError
+        """
+        env = os.environ if environ is None else environ
+        address = env.get("KAFKA_BOOTSTRAP_SERVERS") or bootstrap
+        if not address:
+            raise SettingsError(
+                "KAFKA_BOOTSTRAP_SERVERS is not set, expected host:port of a Kafka; or start one with `segue up`"
+            )
+        return cls(
+            bootstrap=address,
+            prefix=env.get("SEGUE_TOPIC_PREFIX", ""),
+            partitions=_whole(env, "SEGUE_PARTITIONS", 4),
+            replication=_whole(env, "SEGUE_REPLICATION", 1),
+            security_protocol=_one_of(env, "KAFKA_SECURITY_PROTOCOL", _PROTOCOLS),
+            sasl_mechanism=_one_of(env, "KAFKA_SASL_MECHANISM", _MECHANISMS),
+            sasl_username=env.get("KAFKA_SASL_USERNAME"),
+            sasl_password=env.get("KAFKA_SASL_PASSWORD"),
+            ssl_cafile=env.get("KAFKA_SSL_CAFILE"),
+            ssl_certfile=env.get("KAFKA_SSL_CERTFILE"),
+            ssl_keyfile=env.get("KAFKA_SSL_KEYFILE"),
+        )
+
+    def environ(self) -> dict[str, str]:
+        """The same settings as environment variables, for a child process."""
+        named = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "SEGUE_TOPIC_PREFIX": self.prefix,
+            "SEGUE_PARTITIONS": str(self.partitions),
+            "SEGUE_REPLICATION": str(self.replication),
+        }
+        return {**os.environ, **named}
+
+    def topic(self, topic: str | Topic) -> str:
+        """The name of a topic on the broker."""
+        return self.prefix + (topic if isinstance(topic, str) else topic.name)
+
+    def logical(self, name: str) -> str:
+        """A broker's topic name without the prefix."""
+        return name[len(self.prefix) :]
+
+    def count(self, topic: Topic) -> int:
+        """How many partitions a topic gets."""
+        return 1 if topic.group == "single" else self.partitions
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The TLS context, or None where none is wanted."""
+        if "SSL" not in self.security_protocol.replace("SASL", ""):
+            return None
+        context = ssl.create_default_context(cafile=self.ssl_cafile)
+        if self.ssl_certfile:
+            context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
+        return context
+
+    def client(self) -> dict[str, Any]:
+        """What every aiokafka client is given."""
+        kwargs: dict[str, Any] = {"bootstrap_servers": self.bootstrap, "security_protocol": self.security_protocol}
+        if (context := self.ssl_context()) is not None:
+            kwargs["ssl_context"] = context
+        if self.security_protocol.startswith("SASL"):
+            kwargs["sasl_mechanism"] = self.sasl_mechanism
+            kwargs["sasl_plain_username"] = self.sasl_username
+            kwargs["sasl_plain_password"] = self.sasl_password
+        return kwargs
+
+
+def _whole(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, str(default))
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise SettingsError(f"{name}={text!r}, expected a whole number from 1 to 10000")
+    return int(text)
+
+
+def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    text = env.get(name, choices[0]).upper()
+    if text not in choices:
+        raise SettingsError(f"{name}={text!r}, expected one of {', '.join(choices)}")
+    return text

@@ -1,0 +1,98 @@
+"""Rows of one partition number, their changelog, and the watermarks: the next offset of each input that they have not seen.
+
+A commit is one Kafka transaction:
+1. the changed rows go to the changelog;
+2. the outputs go to their topics;
+3. the watermarks go to the changelog, as row b"w";
+4. the transaction ends: readers (`read_committed`) see all of it, or nothing.
+A worker that dies between 1 and 4 leaves an open transaction, which its successor's producer of the same transactional id ends before it
+reads the changelog; what the rows have not seen is then delivered again, what they have seen is skipped by the watermark.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from streams.runtime.settings import Settings
+from streams.steps import Processor, Step
+
+WATERMARK = b"w"
+REQUEST_BYTES_MAX = 16 << 20
+
+
+class Store:
+    """The transactional store under one processor."""
+
+    def __init__(self, settings: Settings, name: str, partition: int, processor: Processor) -> None:
+        self.settings, self.name, self.partition, self.processor = settings, name, partition, processor
+        self.watermarks: dict[str, int] = {}  # by logical topic
+        self.restored_rows, self.restore_s = 0, 0.0
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self) -> None:
+        """Fence the partition's previous owner, end its transaction, and read the rows."""
+        self._producer = AIOKafkaProducer(
+            **self.settings.client(),
+            transactional_id=f"{self.settings.prefix}segue-{self.name}-{self.partition}",
+            transaction_timeout_ms=30_000,
+            retry_backoff_ms=3,
+            max_batch_size=262_144,
+            max_request_size=REQUEST_BYTES_MAX,
+        )
+        await self._producer.start()
+        began = time.monotonic()
+        for topic in (self.processor.changelog, *self.processor.restores):
+            await self._restore(topic)
+        self.restore_s = time.monotonic() - began
+
+    async def _restore(self, topic: str) -> None:
+        tp = TopicPartition(self.settings.topic(topic), self.partition)
+        reader = AIOKafkaConsumer(**self.settings.client(), **READER)
+        await reader.start()
+        try:
+            reader.assign([tp])
+            await reader.seek_to_beginning(tp)
+            end = (await reader.end_offsets([tp]))[tp]
+            while await reader.position(tp) < end:
+                for record in (await reader.getmany(timeout_ms=200, max_records=10_000)).get(tp, ()):
+                    if topic == self.processor.changelog and record.key == WATERMARK:
+                        self.watermarks = msgspec.msgpack.decode(record.value, type=dict[str, int])
+                    else:
+                        self.processor.restore(topic, record.key, record.value)
+                    self.restored_rows += 1
+                await asyncio.sleep(0)
+        finally:
+            await reader.stop()
+
+    async def commit(self, step: Step, watermarks: Mapping[str, int]) -> None:
+        """One transaction; see the module's numbered steps."""
+        producer, topic = self._producer, self.settings.topic
+        assert producer is not None, "a store is opened before it commits"
+        changelog = topic(self.processor.changelog)
+        marks = {**self.watermarks, **watermarks}
+        async with producer.transaction():
+            for key, value in step.rows.items():
+                await producer.send(changelog, value, key, partition=self.partition)
+            for output in step.outputs:
+                partition = self.partition if output.partition is None else output.partition
+                await producer.send(topic(output.topic), output.value, output.key, partition=partition)
+            await producer.send(changelog, msgspec.msgpack.encode(marks), WATERMARK, partition=self.partition)
+        self.watermarks = marks
+
+    async def close(self) -> None:
+        """Give the transactional id back."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+
+READER: dict[str, Any] = {
+    "isolation_level": "read_committed",
+    "enable_auto_commit": False,
+    "auto_offset_reset": "earliest",
+    "fetch_max_wait_ms": 10,
+    "max_partition_fetch_bytes": 4 << 20,
+}

@@ -133,7 +133,9 @@ class TwoTower:
             table, known = self.table, len(self.table)
             pool, tracks = table.listed_rows(), np.flatnonzero(table.is_track[:known]).astype(np.int32)
             self._pool = pool if len(pool) else tracks
-            self._events = float(table.counts[tracks, COLUMN["plays"]].sum() + table.counts[tracks, COLUMN["likes"]].sum())
+            self._events = float(
+                table.counts[tracks, COLUMN["plays"]].sum() + table.counts[tracks, COLUMN["likes"]].sum()
+            )
         self._age = (self._age + 1) % 64
         return self._pool
 

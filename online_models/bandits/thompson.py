@@ -1,0 +1,43 @@
+"""Thompson sampling with Beta posteriors (Thompson 1933; Agrawal & Goyal 2013): vectorised, with propensities."""
+
+import numpy as np
+
+from online_models.track import COLUMN, Doubles, Rows, TrackTable
+
+
+class Thompson:
+    """Chooses tracks by a draw of each one's rate of success.
+
+    prior_strength : trials that the prior is worth; its rate is that of the track's artist and tags, else `prior`
+    draws : of the Monte Carlo estimate of a propensity
+
+    >>> table = TrackTable(dims=4)
+    >>> rows = np.array([table.add("t:1"), table.add("t:2")], np.int32)
+    >>> table.counts[rows[0], [COLUMN["trials"], COLUMN["successes"]]] = 50, 45
+    >>> table.counts[rows[1], [COLUMN["trials"], COLUMN["successes"]]] = 50, 5
+    >>> chosen, propensity = Thompson(table).choose(rows, np.random.default_rng(1))
+    >>> table.keys[chosen], propensity > 0.95
+    ('t:1', True)
+    """
+
+    def __init__(self, table: TrackTable, *, prior: float = 0.3, prior_strength: float = 4.0, draws: int = 200) -> None:
+        self.table, self.prior, self.prior_strength, self.draws = table, prior, prior_strength, draws
+
+    def posterior(self, rows: Rows) -> tuple[Doubles, Doubles]:
+        """Alpha and beta of each track, float64[n] each: offers taken and left, likes, and the prior."""
+        counts = self.table.counts
+        trials, successes, likes = (counts[:, COLUMN[name]] for name in ("trials", "successes", "likes"))
+        parts = self.table.parts[rows, 1:]
+        part_trials, part_successes = trials[parts].sum(1), successes[parts].sum(1)
+        rate = (part_successes + self.prior * self.prior_strength) / (part_trials + self.prior_strength)
+        won = successes[rows] + likes[rows]
+        lost = np.maximum(trials[rows] - successes[rows], 0.0)
+        return won + rate * self.prior_strength, lost + (1.0 - rate) * self.prior_strength
+
+    def choose(self, rows: Rows, rng: np.random.Generator) -> tuple[int, float]:
+        """One of the tracks int32[n], n > 0, and about the probability with which it is chosen."""
+        alpha, beta = self.posterior(rows)
+        draws = rng.beta(alpha, beta, (self.draws + 1, len(rows)))
+        winners = draws.argmax(1)
+        chosen = int(winners[0])
+        return int(rows[chosen]), float((winners == chosen).mean())

@@ -1,0 +1,133 @@
+"""The approximate index: hnswlib (Malkov & Yashunin 2016), kept while its vectors move.
+
+An update costs several times an insert, so a vector is moved only once it has drifted by `drift` of its length. Deleted places are used again.
+Recall against exact search is measured on what is asked (`measure_recall`); where it falls below `recall_min` the graph is built anew.
+"""
+
+import hnswlib
+import numpy as np
+
+from online_models.track import Floats, Rows
+
+
+class HnswIndex:
+    """hnswlib behind the interface.
+
+    drift : share of its own length that a vector may move before its place in the graph does
+    capacity_max : rows at most; what comes after is not put in, and is counted in `refused`
+    links, build_width, search_width : hnswlib's M, ef_construction and ef
+
+    >>> index = HnswIndex(dims=2)
+    >>> index.update_many(np.array([7, 9], np.int32), np.array([[1, 0], [0, 1]], np.float32))
+    2
+    >>> index.search(np.array([0.1, 1.0], np.float32), 1)[0].tolist()
+    [9]
+    """
+
+    def __init__(
+        self,
+        *,
+        dims: int,
+        drift: float = 0.15,
+        capacity_max: int = 2_000_000,
+        links: int = 16,
+        build_width: int = 100,
+        search_width: int = 200,
+        recall_min: float = 0.9,
+        seed: int = 0,
+    ) -> None:
+        self.dims, self.drift, self.capacity_max, self.recall_min = dims, drift, capacity_max, recall_min
+        self._links, self._build_width, self._search_width, self._seed = links, build_width, search_width, seed
+        self.refused = self.rebuilds = 0
+        self._stored: dict[int, int] = {}  # row -> place in _vectors
+        self._vectors = np.zeros((1024, dims), np.float32)  # as they stand in the graph
+        self._rows = np.zeros(1024, np.int32)
+        self._free: list[int] = []
+        self._graph = self._new_graph(1024)
+
+    def _new_graph(self, capacity: int) -> hnswlib.Index:
+        graph = hnswlib.Index(space="ip", dim=self.dims)
+        graph.init_index(
+            capacity,
+            M=self._links,
+            ef_construction=self._build_width,
+            random_seed=self._seed,
+            allow_replace_deleted=True,
+        )
+        graph.set_ef(self._search_width)
+        graph.set_num_threads(1)
+        return graph
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def update_many(self, rows: Rows, vectors: Floats) -> int:
+        places = np.array([self._stored.get(row, -1) for row in rows.tolist()], np.int64)
+        before = self._vectors[places]
+        moved = np.linalg.norm(vectors - before, axis=1) > self.drift * np.linalg.norm(before, axis=1)
+        chosen = np.flatnonzero(moved | (places < 0))
+        for place in chosen.tolist():
+            self._put(int(rows[place]), vectors[place])
+        return len(chosen)
+
+    def _put(self, row: int, vector: Floats) -> None:
+        place = self._stored.get(row)
+        if place is None:
+            if len(self._stored) >= self.capacity_max:
+                self.refused += 1
+                return
+            place = self._free.pop() if self._free else len(self._stored)
+            if place == len(self._rows):
+                self._grow()
+            self._stored[row] = place
+            self._rows[place] = row
+            if place < self._graph.get_current_count():
+                self._graph.unmark_deleted(place)
+        self._vectors[place] = vector
+        self._graph.add_items(vector[None, :], [place])
+
+    def _grow(self) -> None:
+        capacity = 2 * len(self._rows)
+        self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
+        self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        self._graph.resize_index(capacity)
+
+    def remove_many(self, rows: Rows) -> None:
+        for row in rows.tolist():
+            place = self._stored.pop(row, None)
+            if place is not None:
+                self._graph.mark_deleted(place)
+                self._free.append(place)
+
+    def search(self, vector: Floats, n: int) -> tuple[Rows, Floats]:
+        n = min(n, len(self), self._search_width)
+        if n == 0:
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        places, distances = self._graph.knn_query(vector[None, :], k=n)
+        return self._rows[places[0].astype(np.int64)], (1.0 - distances[0]).astype(np.float32)
+
+    def measure_recall(self, queries: Floats, n: int = 10) -> float:
+        """The share of the true n nearest that a search finds, over float32[q, dims]; rebuilds where it is below `recall_min`."""
+        places = np.fromiter(self._stored.values(), np.int64)
+        n = min(n, len(places))
+        if not n:
+            return 1.0
+        scores = queries @ self._vectors[places].T
+        true = self._rows[places[np.argpartition(-scores, n - 1, axis=1)[:, :n]]]
+        found = [len(np.intersect1d(self.search(query, n)[0], best)) for query, best in zip(queries, true, strict=True)]
+        recall = float(np.sum(found)) / (n * len(queries))
+        if recall < self.recall_min:
+            self.rebuild()
+        return recall
+
+    def rebuild(self) -> None:
+        """Build the graph anew from the vectors that stand in it."""
+        rows = np.fromiter(self._stored, np.int32)
+        vectors = self._vectors[np.fromiter(self._stored.values(), np.int64)]
+        capacity = max(1024, 1 << int(np.ceil(np.log2(max(len(rows), 1)))))
+        self._stored, self._free = {row: place for place, row in enumerate(rows.tolist())}, []
+        self._rows, self._vectors = np.zeros(capacity, np.int32), np.zeros((capacity, self.dims), np.float32)
+        self._rows[: len(rows)], self._vectors[: len(rows)] = rows, vectors
+        self._graph = self._new_graph(capacity)
+        self._graph.add_items(vectors, np.arange(len(rows)))
+        self.rebuilds += 1

@@ -1,1 +1,27 @@
-"""Being written."""
+"""Ranking: the objectives' probabilities of every candidate, blended into one utility."""
+
+import numpy as np
+
+from online_models.features import features_of
+from serving.slate import Candidates, Query, Ranked
+
+
+def rank(query: Query, candidates: Candidates) -> Ranked:
+    """Score and sort. utility = next * share + complete * p - skip * p + like * p, by the surface's weights."""
+    replica, weights = query.replica, query.surface.weights
+    objectives = replica.ranker.score_many(
+        features_of(query.listener, replica.table, candidates.rows, query.at_ms, query.hour)
+    )
+    share = candidates.fused / max(candidates.fused.max(initial=0.0), 1e-12)
+    utility = (
+        weights["next"] * share
+        + weights["complete"] * objectives["complete"]
+        - weights["skip"] * objectives["skip"]
+        + weights["like"] * objectives["like"]
+    )
+    return Ranked(candidates, utility, objectives).take(np.argsort(-utility, kind="stable"))
+
+
+def unranked(candidates: Candidates) -> Ranked:
+    """The candidates by their fused score alone, where there is no time for more."""
+    return Ranked(candidates, candidates.fused, {})

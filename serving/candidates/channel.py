@@ -1,0 +1,51 @@
+"""What a channel is, and how the proposals of several become one list."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from online_models.track import Doubles, Rows
+from serving.slate import Candidates, Query
+
+# (query, how many at most) -> (rows int32[m], scores float64[m]); total: it answers for any query, with nothing where it knows nothing
+Channel = Callable[[Query, int], tuple[Rows, Doubles]]
+
+NOTHING: tuple[Rows, Doubles] = (np.zeros(0, np.int32), np.zeros(0))
+
+
+def best(rows: Rows, scores: Doubles, limit: int) -> tuple[Rows, Doubles]:
+    """The `limit` best of a proposal, best first."""
+    if len(rows) > limit:
+        chosen = np.argpartition(-scores, limit)[:limit]
+        rows, scores = rows[chosen], scores[chosen]
+    order = np.argsort(-scores, kind="stable")
+    return rows[order], scores[order]
+
+
+def propose(query: Query, channels: Mapping[str, Channel]) -> tuple[Candidates, dict[str, int]]:
+    """Ask every channel of the surface; answers the merged candidates and how many each proposed.
+
+    A channel's scores are brought to (0, 1] by its greatest; where they are not positive, by rank.
+    """
+    names = list(query.surface.channels)
+    proposals = [channels[name](query, query.surface.channels[name]) for name in names]
+    rows, places = np.unique(np.concatenate([rows for rows, _ in proposals]), return_inverse=True)
+    scores = np.zeros((len(rows), len(names)))
+    start = 0
+    for column, (proposed, values) in enumerate(proposals):
+        at = places[start : start + len(proposed)]
+        start += len(proposed)
+        if len(proposed):
+            scores[at, column] = np.maximum(scores[at, column], _share(values))
+    weights = np.array([query.surface.channel_weights.get(name, 0.0) for name in names])
+    candidates = Candidates(rows.astype(np.int32), scores, scores @ weights)
+    return candidates, {name: len(proposed) for name, (proposed, _) in zip(names, proposals, strict=True)}
+
+
+def _share(values: Doubles) -> Doubles:
+    if values.min() > 0.0:
+        shares: Doubles = values / values.max()
+        return shares
+    ranks = np.empty(len(values))
+    ranks[np.argsort(-values, kind="stable")] = 1.0 - np.arange(len(values)) / len(values)
+    return ranks

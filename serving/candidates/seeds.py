@@ -1,0 +1,26 @@
+"""What goes with the tracks that the request names."""
+
+import numpy as np
+
+from online_models.colistening import score_followers
+from online_models.track import Doubles, Rows
+from serving.candidates.channel import NOTHING, best
+from serving.slate import Query
+
+
+def seeds(query: Query, limit: int) -> tuple[Rows, Doubles]:
+    """Followers of the seeds, and the tracks nearest to them by the two-tower model."""
+    table = query.replica.table
+    rows = table.indices(query.request.seed_tracks)
+    rows = rows[rows > 0]
+    if not len(rows):
+        rows = query.heard[:3]
+    if not len(rows):
+        return NOTHING
+    followed, scores = best(*score_followers(table, rows, lag_decay=1.0), limit // 2)
+    vector = query.replica.tower.listener_vectors(rows[None, :])[0]
+    near, products = query.replica.index.search(np.append(vector, np.float32(1.0)), limit // 2)
+    shares = np.exp(products.astype(np.float64) - products.max()) if len(near) else np.zeros(0)
+    scores = scores / scores.max() if len(scores) else scores
+    fresh = ~np.isin(near, followed)
+    return np.concatenate([followed, near[fresh]]).astype(np.int32), np.concatenate([scores, 0.5 * shares[fresh]])

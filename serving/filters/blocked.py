@@ -1,0 +1,13 @@
+"""Tracks that the listener blocked."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.slate import Candidates, Query
+
+
+def blocked(query: Query, candidates: Candidates) -> NDArray[np.bool_]:
+    """Keep what was not blocked."""
+    if not query.listener.blocked:
+        return np.ones(len(candidates), np.bool_)
+    return ~np.isin(candidates.rows, query.replica.table.indices(list(query.listener.blocked)))

@@ -1,0 +1,111 @@
+"""What a serving worker knows: listeners, tracks, weights and experiments, as their topics last said. No I/O: it is fed rows.
+
+The index follows the track vectors in `tick`, which does a bounded amount of work, so that answers never wait long behind it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from online_models.index.hnsw import HnswIndex
+from online_models.index.interface import VectorIndex
+from online_models.listener_rows import CHOICES, HEAD, PAGE
+from online_models.listeners import Listeners
+from online_models.popularity import Popularity
+from online_models.ranker import BLOCK, RankerMix
+from online_models.track import CATALOGUE, COLUMN, META, VECTORS, Floats, Rows, TrackTable
+from online_models.two_tower import TwoTower
+from streams.messages import Experiment, MessageError, decode
+from streams.topics import EXPERIMENTS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS_CHANGELOG
+
+
+class Replica:
+    """In memory, bounded: by `TrackTable.entities_max`, `Listeners.events_max` and the partitions that it is given.
+
+    moves_max : index updates of one `tick`
+    new_plays_max : plays and offers up to which a track is new
+    """
+
+    def __init__(
+        self,
+        table: TrackTable | None = None,
+        *,
+        index: VectorIndex | None = None,
+        listeners: Listeners | None = None,
+        moves_max: int = 500,
+        new_plays_max: int = 20,
+    ) -> None:
+        self.table = TrackTable() if table is None else table
+        self.index: VectorIndex = HnswIndex(dims=self.table.dims + 1) if index is None else index
+        self.listeners = Listeners() if listeners is None else listeners
+        self.ranker, self.tower, self.popularity = RankerMix(), TwoTower(self.table), Popularity(self.table)
+        self.experiments: dict[str, Experiment] = {}
+        self.song = np.zeros(0, np.int32)  # tracks of one number are the same song
+        self.moves_max, self.new_plays_max = moves_max, new_plays_max
+        self._songs: dict[tuple[str, str], int] = {}
+        self._stale: dict[int, None] = {}
+        self._new = np.zeros(0, np.int32)
+        self._new_at_ms = -(10**18)
+
+    def apply(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Take rows of a topic, in their order; rows that are not for it are left out."""
+        for key, value in rows:
+            section = key[:1]
+            if section == META and topic != EXPERIMENTS.name:
+                continue
+            if topic == TRACKS_CHANGELOG.name:
+                row = self.table.apply_row(key, value)
+                if section == CATALOGUE:
+                    self._list(row)
+                if section in (CATALOGUE, VECTORS):
+                    self._stale[row] = None
+            elif topic == LISTENERS_CHANGELOG.name and section in (HEAD, PAGE, CHOICES):
+                self.listeners.apply_row(key, value)
+            elif topic == RANKER_WEIGHTS.name and section == BLOCK:
+                self.ranker.apply_row(partition, key, value)
+            elif topic == EXPERIMENTS.name:
+                self._experiment(key.decode("utf-8", "replace"), value)
+
+    def tick(self) -> int:
+        """Move what has changed most long ago in the index; answers how much is left."""
+        chosen = [row for _, row in zip(range(self.moves_max), self._stale, strict=False)]
+        for row in chosen:
+            del self._stale[row]
+        rows = np.array(chosen, np.int32)
+        gone, there = rows[~self.table.listed[rows]], rows[self.table.listed[rows]]
+        self.index.remove_many(gone)
+        if len(there):
+            self.index.update_many(there, self.index_vectors(there))
+        return len(self._stale)
+
+    def index_vectors(self, rows: Rows) -> Floats:
+        """What stands in the index, float32[n, dims + 1]: the track tower and its bias."""
+        return np.concatenate([self.table.out_vectors(rows), self.table.bias[rows, None]], axis=1)
+
+    def new_tracks(self, at_ms: int) -> Rows:
+        """Tracks of the catalogue that few have heard or been offered; looked up anew every second of event time."""
+        if not self._new_at_ms <= at_ms < self._new_at_ms + 1000:
+            listed = self.table.listed_rows()
+            counts = self.table.counts[listed]
+            seen = counts[:, COLUMN["plays"]] + counts[:, COLUMN["skips"]] + counts[:, COLUMN["trials"]]
+            self._new, self._new_at_ms = listed[seen <= self.new_plays_max], at_ms
+        return self._new
+
+    def _list(self, row: int) -> None:
+        if row >= len(self.song):
+            grown = np.zeros(len(self.table.counts), np.int32)
+            grown[: len(self.song)] = self.song
+            self.song = grown
+        meta = self.table.meta.get(row)
+        if meta is not None:
+            title = meta.title.casefold().split(" - ")[0].split(" (")[0].strip()
+            self.song[row] = self._songs.setdefault((title, meta.artist_id or meta.artist or ""), len(self._songs) + 1)
+
+    def _experiment(self, name: str, value: bytes | None) -> None:
+        if value is None:
+            self.experiments.pop(name, None)
+            return
+        try:
+            self.experiments[name] = decode(Experiment, value)
+        except MessageError:  # policy: a broken experiment changes nothing; the last good one stays
+            return

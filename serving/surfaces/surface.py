@@ -1,0 +1,43 @@
+"""What a surface is made of."""
+
+import msgspec
+
+
+class Surface(msgspec.Struct, frozen=True):
+    """A kind of playlist.
+
+    channels : candidates asked of each channel
+    channel_weights : of a channel's scores in pre-ranking, and in the `next` part of the utility
+    weights : of the objectives in the utility; `next` is the pre-ranking score
+    heard_within_ms : what was heard in this time is left out; 0 allows it
+    diversity : of maximal marginal relevance, 0 to 1; spacing : places between two tracks of one artist
+    familiar : the share of tracks that the listener has heard before, None where it does not matter
+    explore_every : one place in so many is the bandit's; 0 for none
+    """
+
+    name: str
+    channels: dict[str, int]
+    channel_weights: dict[str, float]
+    weights: dict[str, float]
+    heard_within_ms: int = 0
+    diversity: float = 0.0
+    spacing: int = 0
+    familiar: float | None = None
+    explore_every: int = 10
+
+    def changed_by(self, settings: dict[str, float | str | bool]) -> "Surface":
+        """This surface with an experiment's settings: "weights.skip", "channel_weights.popular", "diversity", …; unknown ones are left out."""
+        weights, channel_weights, fields = dict(self.weights), dict(self.channel_weights), {}
+        for name, value in settings.items():
+            kind, _, key = name.partition(".")
+            if isinstance(value, str):
+                continue
+            if kind == "weights" and key in weights:
+                weights[key] = float(value)
+            elif kind == "channel_weights" and key in channel_weights:
+                channel_weights[key] = float(value)
+            elif name in ("diversity", "familiar"):
+                fields[name] = min(1.0, max(0.0, float(value)))
+            elif name in ("spacing", "explore_every"):
+                fields[name] = max(0, int(value))
+        return msgspec.structs.replace(self, weights=weights, channel_weights=channel_weights, **fields)

@@ -1,0 +1,53 @@
+"""Measures of prequential evaluation (Gama et al. 2013): each event is predicted before it is learnt."""
+
+import numpy as np
+import scipy.stats
+from numpy.typing import NDArray
+
+
+def auc(predicted: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve, ties counted half; nan where there are not both outcomes.
+
+    >>> auc(np.array([0.9, 0.1, 0.5]), np.array([True, False, False]))
+    1.0
+    """
+    positives, negatives = int(label.sum()), int((~label).sum())
+    if not positives or not negatives:
+        return float("nan")
+    ranks = scipy.stats.rankdata(predicted)
+    return float((ranks[label].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def log_loss(predicted: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
+    """Mean log loss in nats; nan for nothing."""
+    if not len(label):
+        return float("nan")
+    chance = np.clip(np.where(label, predicted, 1.0 - predicted), 1e-9, 1.0)
+    return float(-np.log(chance).mean())
+
+
+def calibration_error(predicted: NDArray[np.float64], label: NDArray[np.bool_], bins: int = 20) -> float:
+    """Expected calibration error: the mean distance between predicted and seen rate, over bins of equal width."""
+    if not len(label):
+        return float("nan")
+    place = np.minimum((predicted * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    distance = np.abs(np.bincount(place, predicted, bins) - np.bincount(place, label.astype(float), bins))
+    return float(distance.sum() / count.sum())
+
+
+def hit_rate(ranks: NDArray[np.int64], k: int) -> float:
+    """Share of targets among the first k; rank 0 is the first, -1 not there. With one target a list this is Recall@k too."""
+    return float(((ranks >= 0) & (ranks < k)).mean()) if len(ranks) else float("nan")
+
+
+def ndcg(ranks: NDArray[np.int64], k: int) -> float:
+    """Mean normalised discounted cumulative gain of one target a list.
+
+    >>> ndcg(np.array([0, -1]), 10)
+    0.5
+    """
+    if not len(ranks):
+        return float("nan")
+    hit = (ranks >= 0) & (ranks < k)
+    return float(np.where(hit, 1.0 / np.log2(np.maximum(ranks, 0) + 2.0), 0.0).mean())

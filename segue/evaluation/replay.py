@@ -1,0 +1,125 @@
+"""Replays a log: before each play it asks for a playlist and for the chance of a skip, then reveals the play, then learns it.
+
+The baselines see the same events at the same moment: the most popular tracks, the listener's most recent, and co-listening over everybody.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from online_models.colistening import score_followers
+from online_models.listener import Listener
+from segue.evaluation.cluster import LocalCluster
+from segue.evaluation.metrics import auc, calibration_error, hit_rate, log_loss, ndcg
+from serving.candidates.channel import best
+from serving.replica import Replica
+from streams.messages import ListeningEvent, PlaylistRequest, Track
+
+LIST = 20
+METHODS = ("segue", "co-listening", "most-recent", "popularity")
+Progress = Callable[[int, "Replay"], None]
+
+
+@dataclass(slots=True)
+class Replay:
+    """What a replay saw, in the order of events.
+
+    predicted, skipped : of each play or skip
+    at : number of the event of each target; ranks : place of the target in each method's list, -1 where it is not there
+    """
+
+    predicted: list[float]
+    skipped: list[bool]
+    at: list[int]
+    ranks: dict[str, list[int]]
+    recommended: set[str]
+    catalogue: int = 0
+    events: int = 0
+    dead_letters: int = 0
+    state_hash: str = ""
+
+    def summary(self) -> dict[str, float | int | str]:
+        """The flat figures that `--json` writes; see docs/figures.md."""
+        predicted, skipped = np.array(self.predicted), np.array(self.skipped, np.bool_)
+        figures: dict[str, float | int | str] = {
+            "events": self.events,
+            "targets": len(self.at),
+            "skip_auc": auc(predicted, skipped),
+            "skip_log_loss": log_loss(predicted, skipped),
+            "skip_ece": calibration_error(predicted, skipped),
+            "coverage": len(self.recommended) / max(1, self.catalogue),
+            "dead_letters": self.dead_letters,
+            "state_hash": self.state_hash,
+        }
+        for method, ranks in self.ranks.items():
+            name = "" if method == "segue" else method.replace("-", "_") + "_"
+            array = np.array(ranks, np.int64)
+            figures[f"{name}hit_at_20"] = hit_rate(array, 20)
+            figures[f"{name}hr_at_10"] = hit_rate(array, 10)
+            figures[f"{name}recall_at_20"] = hit_rate(array, 20)
+            figures[f"{name}ndcg_at_10"] = ndcg(array, 10)
+        return figures
+
+
+def replay(
+    events: Sequence[ListeningEvent],
+    tracks: Sequence[Track],
+    *,
+    seed: int = 0,
+    ask_every: int = 1,
+    progress: Progress | None = None,
+) -> Replay:
+    """Predict, reveal, learn, one event after the other.
+
+    ask_every : lists are asked for before each so-manieth play, 0 for none
+    """
+    cluster = LocalCluster(seed=seed)
+    catalogue = cluster.list_tracks(tracks)
+    seen = Replay([], [], [], {method: [] for method in METHODS}, set(), catalogue)
+    plays = 0
+    for number, event in enumerate(events):
+        if event.kind == "play":
+            plays += 1
+            if ask_every and plays % ask_every == 0:
+                _ask(cluster, event, number, seen)
+        predicted = cluster.learn([event])
+        if event.kind in ("play", "skip") and predicted:
+            seen.predicted.append(predicted[0])
+            seen.skipped.append(event.kind == "skip")
+        seen.events += 1
+        if progress is not None:
+            progress(number + 1, seen)
+    cluster.flush()
+    seen.dead_letters, seen.state_hash = len(cluster.dead_letters), cluster.state_hash()
+    return seen
+
+
+def _ask(cluster: LocalCluster, event: ListeningEvent, number: int, seen: Replay) -> None:
+    at_ms = max(0, event.at_ms - (event.played_ms or 0))
+    request = PlaylistRequest(request_id=f"{event.user_id}-{number}", user_id=event.user_id, size=LIST)
+    answered = [slot.track_id for slot in cluster.radio.recommend(request, at_ms, _no_time).tracks]
+    listener = cluster.replica.listeners.get(event.user_id)
+    lists = {
+        "segue": answered,
+        "co-listening": _co_listening(cluster.replica, listener),
+        "most-recent": list(dict.fromkeys(reversed(listener.heard[-200:])))[:LIST],
+        "popularity": _ids(cluster.replica, cluster.replica.popularity.top(LIST, at_ms)[0].tolist()),
+    }
+    seen.at.append(number)
+    seen.recommended.update(answered)
+    for method, ids in lists.items():
+        seen.ranks[method].append(ids.index(event.track_id) if event.track_id in ids else -1)
+
+
+def _co_listening(replica: Replica, listener: Listener) -> list[str]:
+    heard = replica.table.indices(listener.heard[:-7:-1])
+    return _ids(replica, best(*score_followers(replica.table, heard), LIST)[0].tolist())
+
+
+def _ids(replica: Replica, rows: Sequence[int]) -> list[str]:
+    return [replica.table.keys[row][2:] for row in rows]
+
+
+def _no_time() -> float:
+    return 0.0

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import ctypes
-import os
 import shutil
 import signal
 import socket
@@ -126,6 +125,9 @@ class EmbeddedKafka:
         process, deadline = self._processes[number], time.monotonic() + _START_S
         assert process is not None
         while process.poll() is None and time.monotonic() < deadline:
+            if not _listens(self.ports[number]):
+                await asyncio.sleep(0.05)
+                continue
             admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{self.ports[number]}", request_timeout_ms=3000)
             with contextlib.suppress(KafkaError, OSError, TimeoutError, asyncio.TimeoutError):
                 try:
@@ -229,9 +231,13 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
+        return True
+    return False
+
+
 def die_with_parent() -> None:
     """In a child, on Linux: ask to be ended when the parent ends, however that happens."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6", use_errno=True).prctl(1, signal.SIGTERM)
-    if os.getppid() == 1:
-        os._exit(1)

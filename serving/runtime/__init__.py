@@ -1,0 +1,1 @@
+"""The serving worker's wiring: aiokafka, the replica's followers, the clock."""

@@ -1,0 +1,48 @@
+"""`segue bench`: how fast it is on this machine; reports, never fails on time."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from segue.cli.situation import JsonPath, write_figures
+
+
+class What(StrEnum):
+    """What is measured."""
+
+    throughput = "throughput"
+    freshness = "freshness"
+    all = "all"
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def bench(
+        what: Annotated[What, typer.Argument(help="throughput, freshness, or all")] = What.all,
+        events: Annotated[int, typer.Option(help="events of each throughput run", min=1000)] = 40_000,
+        seconds: Annotated[float, typer.Option(help="length of the freshness run", min=2)] = 20.0,
+        json_path: JsonPath = None,
+    ) -> None:
+        """Measure on an embedded Kafka of its own, all on this machine.
+
+        throughput: events/s of a stock Faust agent that counts in a Table, of the same count on Segue's engine (exactly once), and of the
+        full learner. freshness: from a play produced to the first playlist that reflects it, and its parts.
+        """
+        figures: dict[str, Any] = {}
+        if what in (What.throughput, What.all):
+            from segue.benchmarks.throughput import measure_throughput
+
+            figures |= asyncio.run(measure_throughput(events))
+        if what in (What.freshness, What.all):
+            from segue.benchmarks.freshness import measure_freshness
+
+            figures |= asyncio.run(measure_freshness(seconds))
+        table = Table("figure", "value", box=None)
+        for name, value in figures.items():
+            table.add_row(name, f"{value:,.1f}")
+        Console().print(table)
+        write_figures(json_path, figures)

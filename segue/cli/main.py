@@ -1,0 +1,63 @@
+"""The entry point: commands, and one clear line for every error that is not a bug."""
+
+import sys
+
+import click
+import typer
+
+from segue.cli import ask, bench, broker, produce, replay, rows, topics, up, worker
+from segue.errors import SegueError
+
+app = typer.Typer(
+    name="segue",
+    help="Segue, a streaming real-time music recommender: events in, playlists out, over Kafka.\n\n"
+    "Begin with `segue up`: a broker, all workers and simulated listeners in this terminal. Then, from another one: "
+    "`segue playlist USER --explain`, `segue listener USER`, `segue tail playlists`. "
+    "Your own log without a broker: `segue replay --from spotify-export PATH`.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for module in (up, worker, produce, ask, rows, replay, topics, bench, broker):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line; ends the process with its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = 2
+    except click.exceptions.Abort:
+        code = 1
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except SegueError as error:
+        sys.stderr.write(f"segue: {error}\n")
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 0
+    except _known_errors() as error:
+        sys.stderr.write(f"segue: {error}\n")
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    """Errors of the surroundings, whose text says enough; imported only when something failed."""
+    from aiokafka.errors import KafkaError
+
+    from segue.embedded.jars import JarsError
+    from segue.embedded.kafka import BrokerError
+    from streams.runtime.admin import TopicsError
+    from streams.runtime.settings import SettingsError
+
+    return (KafkaError, JarsError, BrokerError, TopicsError, SettingsError)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What `segue up` plays, watches and reports."""
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.live import Live
+
+from segue.cli.monitor import Monitor
+from segue.cli.situation import percentile
+from segue.cli.view import View
+from segue.client import SegueClient
+from segue.cluster import RunningCluster
+from segue.importers import source_of
+from segue.simulation.catalogue import make_catalogue
+from segue.simulation.listener import SimulatedListener
+from segue.simulation.traffic import Figures, Traffic
+
+SEED = 7
+LINE_EVERY_S = 5.0
+
+
+class Show:
+    """The traffic and the view of a running cluster; an async context manager."""
+
+    def __init__(self, cluster: RunningCluster, say: Any) -> None:
+        self.cluster, self.say = cluster, say
+        self.monitor, self.figures = Monitor(cluster.settings), Figures()
+        self.client = SegueClient(cluster.settings)
+        self.view = View(self.monitor, self.figures)
+        self._before = 0
+        self._live: Live | None = None
+
+    async def __aenter__(self) -> "Show":
+        await self.monitor.start()
+        self._before = self.monitor.events_learnt
+        await self.client.__aenter__()
+        if sys.stdout.isatty():
+            self._live = Live(self.view, refresh_per_second=4)
+            self._live.start()
+            self.say.listener = self.view.notes.append
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+        self.say.listener = None
+        print(self.view.line(), flush=True)
+        await self.client.__aexit__()
+        await self.monitor.stop()
+
+    async def watch(self) -> None:
+        """Take samples; without a terminal, print a line now and then."""
+        since_s = 0.0
+        while True:
+            self.view.sample()
+            if self._live is None and since_s >= LINE_EVERY_S:
+                print(self.view.line(), flush=True)
+                since_s = 0.0
+            await asyncio.sleep(0.5)
+            since_s += 0.5
+
+    async def simulate(self, listeners: int) -> None:
+        """Simulated listeners over a made-up catalogue, until cancelled."""
+        catalogue = make_catalogue(SEED)
+        await self._list(catalogue.tracks)
+        people = [SimulatedListener(f"listener-{number:03d}", catalogue, seed=SEED) for number in range(listeners)]
+        traffic = Traffic(self.client, people)
+        traffic.figures = self.view.figures = self.figures
+        await traffic.run()
+
+    async def play(self, path: Path, name: str | None) -> None:
+        """A real log, as fast as it goes; one that was played before in this home is not played again."""
+        played = self.cluster.home / "data" / "played.txt"
+        mark = f"{path.resolve()}"
+        if played.exists() and mark in played.read_text().splitlines():
+            self.say(f"{path} was played before and is learnt already; --fresh starts anew")
+            return
+        source = source_of(path, name)
+        tracks, events = list(source.tracks(path)), list(source.events(path))
+        await self._list(tracks)
+        self.say(f"playing {len(events):,} events of {path}")
+        async for done in self.client.produce_many(events):
+            self.figures.events = done
+        while self.monitor.events_learnt + self.monitor.duplicates - self._before < len(events):
+            await asyncio.sleep(0.05)
+        with contextlib.suppress(OSError):
+            played.parent.mkdir(parents=True, exist_ok=True)
+            played.write_text((played.read_text() if played.exists() else "") + mark + "\n")
+        self.say(
+            f"learnt all {len(events):,} events; try: segue playlist {events[-1].user_id} --explain"
+            if events
+            else "no events"
+        )
+
+    async def _list(self, tracks: list[Any]) -> None:
+        """Produce a catalogue, and wait until the keepers have it: events that know their track teach more."""
+        async for _ in self.client.produce_many(tracks):
+            pass
+        known = self.monitor.dead_letters
+        while self.monitor.tracks_listed + self.monitor.dead_letters - known < len(
+            {track.track_id for track in tracks}
+        ):
+            await asyncio.sleep(0.05)
+
+    def summary(self) -> dict[str, Any]:
+        """The flat figures of `--json`."""
+        fresh = self.figures.freshness_ms
+        return {
+            "events_in": self.figures.events,
+            "events_learnt": self.monitor.events_learnt - self._before,
+            "playlists": self.figures.playlists,
+            "errors": self.figures.errors,
+            "dead_letters": self.monitor.dead_letters,
+            "freshness_p50_ms": percentile(fresh, 50),
+            "freshness_p99_ms": percentile(fresh, 99),
+            "skip_rate": self.view.skip_rate(),
+            "skip_auc": self.monitor.skip_auc,
+            "restarts": sum(worker.restarts for worker in self.cluster.workers),
+        }

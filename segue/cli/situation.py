@@ -1,0 +1,50 @@
+"""Where a command finds its Kafka, and how it writes its figures."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from segue.embedded.running import running_broker
+from segue.errors import InputError, SituationError
+from streams.runtime.settings import Settings, SettingsError
+
+JsonPath = Annotated[
+    Path | None, typer.Option("--json", metavar="PATH", help="write the figures as one flat JSON object")
+]
+
+
+def find_settings() -> Settings:
+    """Settings from the environment, or of a running embedded broker.
+
+    Raises
+    ------
+    SituationError
+        where there is neither
+    """
+    try:
+        return Settings.from_env(bootstrap=running_broker())
+    except SettingsError as error:
+        if "is not set" in str(error):
+            raise SituationError(
+                "no Kafka found: start `segue up` in another terminal, or set KAFKA_BOOTSTRAP_SERVERS"
+            ) from error
+        raise InputError(str(error)) from error
+
+
+def write_figures(path: Path | None, figures: dict[str, Any]) -> None:
+    """Write a flat object, where it is wanted; nan becomes null."""
+    if path is None:
+        return
+    try:
+        path.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n")
+    except OSError as error:
+        raise InputError(f"--json {path}: cannot be written: {error}") from error
+
+
+def percentile(values: Any, percent: float) -> float:
+    """A percentile of a sequence of numbers, nan of none."""
+    import numpy as np  # keeps `segue --help` fast
+
+    return round(float(np.percentile(list(values), percent)), 2) if len(values) else float("nan")

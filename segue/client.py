@@ -1,0 +1,145 @@
+"""A client of Segue: produces events and catalogues, asks for playlists, over Kafka alone."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from segue.errors import SituationError
+from streams.messages import ListeningEvent, Playlist, PlaylistRequest, Profile, Track, encode
+from streams.runtime.admin import count_partitions
+from streams.runtime.settings import Settings
+from streams.runtime.store import READER
+from streams.topics import LISTENERS, LISTENING_EVENTS, PLAYLIST_REQUESTS, PLAYLISTS, TRACKS
+
+Message = ListeningEvent | Track | Profile
+
+
+class SegueClient:
+    """Use it as an async context manager.
+
+    listen : read `playlists` too, which `playlist` needs
+    """
+
+    def __init__(self, settings: Settings, *, listen: bool = True) -> None:
+        self.settings, self.listen = settings, listen
+        self.sent = self.errors = 0
+        self._producer: AIOKafkaProducer | None = None
+        self._reader: AIOKafkaConsumer | None = None
+        self._waiting: dict[str, asyncio.Future[Playlist]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "SegueClient":
+        self._producer = AIOKafkaProducer(**self.settings.client(), enable_idempotence=True, max_batch_size=262_144)
+        try:
+            await self._producer.start()
+        except KafkaConnectionError as error:
+            await self._producer.stop()
+            raise SituationError(
+                f"no Kafka answers at {self.settings.bootstrap}: start `segue up`, or set KAFKA_BOOTSTRAP_SERVERS"
+            ) from error
+        if self.listen:
+            counts = await count_partitions(self.settings)
+            self._reader = AIOKafkaConsumer(**self.settings.client(), **READER)
+            await self._reader.start()
+            parts = [TopicPartition(self.settings.topic(PLAYLISTS), number) for number in range(counts["listener"])]
+            self._reader.assign(parts)
+            await self._reader.seek_to_end(*parts)
+            for part in parts:
+                await self._reader.position(part)  # the seek is lazy: what is asked after this is seen
+            self._task = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._reader is not None:
+            await self._reader.stop()
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def produce(self, message: Message) -> None:
+        """Hand a message to the producer, which sends it with others; waits only where its buffer is full."""
+        topic, key = _address(message)
+        await self.send(topic, key, encode(message))
+
+    async def produce_many(self, messages: Iterable[Message]) -> AsyncIterator[int]:
+        """Produce messages as fast as they go; yields how many were handed over, every thousand and at the end, then all are acknowledged."""
+        count = 0
+        for message in messages:
+            await self.produce(message)
+            count += 1
+            if count % 1000 == 0:
+                yield count
+        await self.flush()
+        yield count
+
+    async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        """Any bytes to a topic of ours."""
+        assert self._producer is not None, "the client is used as a context manager"
+        await self._producer.send(self.settings.topic(topic), value, key)
+        self.sent += 1
+
+    async def flush(self) -> None:
+        """Wait until the broker has all that was produced."""
+        assert self._producer is not None, "the client is used as a context manager"
+        await self._producer.flush()
+
+    async def playlist(self, request: PlaylistRequest, timeout_s: float = 10.0) -> Playlist:
+        """Ask, and wait for the answer.
+
+        Raises
+        ------
+        SituationError
+            where none comes in time
+        """
+        answer: asyncio.Future[Playlist] = asyncio.get_running_loop().create_future()
+        self._waiting[request.request_id] = answer
+        try:
+            await self.send(PLAYLIST_REQUESTS.name, request.user_id.encode(), encode(request))
+            return await asyncio.wait_for(answer, timeout_s)
+        except TimeoutError as error:
+            self.errors += 1
+            raise SituationError(
+                f"no answer within {timeout_s:g} s: is a serving worker running (`segue worker serving`)?"
+            ) from error
+        finally:
+            del self._waiting[request.request_id]
+
+    async def _read(self) -> None:
+        assert self._reader is not None
+        decoder = msgspec.json.Decoder(Playlist)
+        while True:
+            for records in (await self._reader.getmany(timeout_ms=100)).values():
+                for record in records:
+                    self._take(decoder, record)
+
+    def _take(self, decoder: Any, record: Any) -> None:
+        try:
+            playlist = decoder.decode(record.value)
+        except msgspec.MsgspecError:  # policy: somebody else's message in our topic answers nobody
+            self.errors += 1
+            return
+        waiting = self._waiting.get(playlist.request_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(playlist)
+
+
+def request_for(user_id: str, **fields: Any) -> PlaylistRequest:
+    """A request with an id of its own."""
+    return PlaylistRequest(request_id=uuid.uuid4().hex, user_id=user_id, **fields)
+
+
+def _address(message: Message) -> tuple[str, bytes]:
+    match message:
+        case ListeningEvent():
+            return LISTENING_EVENTS.name, message.user_id.encode()
+        case Track():
+            return TRACKS.name, message.track_id.encode()
+        case Profile():
+            return LISTENERS.name, message.user_id.encode()

@@ -1,0 +1,82 @@
+"""A whole Segue on this machine: the broker, the topics, and one supervised process of each worker."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from segue.embedded.kafka import EmbeddedKafka
+from segue.embedded.running import announce, withdraw
+from segue.errors import SituationError
+from segue.supervisor import Worker, segue_argv
+from streams.runtime.admin import create_topics
+from streams.runtime.settings import Settings
+
+WORKERS = ("keeper", "learner", "serving")
+READY_S = 90.0
+
+
+class RunningCluster:
+    """Use it as an async context manager; `settings` says where it is.
+
+    home : folder of data and logs; say : takes notes of what happens
+    kafka : a broker that runs already; without it KAFKA_BOOTSTRAP_SERVERS is used, else one is started
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        say: Callable[[str], None],
+        *,
+        settings: Settings | None = None,
+        workers: tuple[str, ...] = WORKERS,
+    ) -> None:
+        self.home, self.say, self.names = home, say, workers
+        self.workers: list[Worker] = []
+        self._given = settings
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> "RunningCluster":
+        try:
+            self.settings = self._given or await self._find_broker()
+            created = await create_topics(self.settings)
+            if created:
+                self.say(f"created {len(created)} topics")
+            logs = self.home / "logs"
+            logs.mkdir(parents=True, exist_ok=True)
+            for name in self.names:
+                argv = segue_argv("worker", name)
+                worker = Worker(name, argv, self.settings.environ(), logs / f"{name}.log", self.say)
+                worker.start()
+                self.workers.append(worker)
+                self._stack.push_async_callback(worker.stop)
+            await self._ready()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _find_broker(self) -> Settings:
+        if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+            return Settings.from_env()
+        kafka = EmbeddedKafka(self.home / "data", say=self.say)
+        self.say("starting Apache Kafka")
+        await self._stack.enter_async_context(kafka)
+        announce(kafka.bootstrap)
+        self._stack.callback(withdraw)
+        return Settings.from_env(bootstrap=kafka.bootstrap)
+
+    async def _ready(self) -> None:
+        self.say(f"starting {', '.join(self.names)}")
+        try:
+            async with asyncio.timeout(READY_S):
+                await asyncio.gather(*(worker.ready.wait() for worker in self.workers))
+        except TimeoutError as error:
+            late = [worker.name for worker in self.workers if not worker.ready.is_set()]
+            raise SituationError(
+                f"{', '.join(late)} did not get ready within {READY_S:.0f} s: see {self.home / 'logs'}"
+            ) from error

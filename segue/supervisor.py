@@ -1,0 +1,84 @@
+"""Keeps worker processes running: one that fails is started again, after a pause that grows, with a line about why."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from segue.embedded.kafka import die_with_parent
+
+PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+STOP_S = 15.0
+STEADY_S = 60.0  # after so long the next failure counts as the first
+
+
+class Worker:
+    """One process under supervision; `log` takes what it writes."""
+
+    def __init__(
+        self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, say: Callable[[str], None]
+    ) -> None:
+        self.name, self.argv, self.env, self.log, self.say = name, list(argv), dict(env), log, say
+        self.restarts = 0
+        self.ready = asyncio.Event()
+        self.process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start it, and again whenever it ends by itself."""
+        self._task = asyncio.create_task(self._keep_running())
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL where it does not end."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self.process.wait(), STOP_S)
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+
+    async def _keep_running(self) -> None:
+        failures = 0
+        while True:  # until `stop` cancels
+            began = time.monotonic()
+            code = await self._run_once()
+            failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
+            pause_s = PAUSES_S[min(failures, len(PAUSES_S)) - 1]
+            self.restarts += 1
+            self.say(f"{self.name} ended with {code} ({self._last_line()}); starting it again in {pause_s:g} s")
+            await asyncio.sleep(pause_s)
+
+    async def _run_once(self) -> int:
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.argv,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+            assert self.process.stdout is not None
+            async for line in self.process.stdout:
+                if line.strip().endswith(b"ready"):
+                    self.ready.set()
+                log.write(line)
+                log.flush()
+            return await self.process.wait()
+
+    def _last_line(self) -> str:
+        lines = self.log.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+        return lines[-1][:200] if lines else "it said nothing"
+
+
+def segue_argv(*arguments: str) -> list[str]:
+    """The command line of one of our own commands, in this Python."""
+    return [sys.executable, "-m", "segue.cli.main", *arguments]

@@ -1,0 +1,172 @@
+"""The serving worker: requests of its partitions in, playlists out, from a replica that follows the changelogs.
+
+Every request is answered: a malformed one with an error, one that waited too long from the cheapest level of the ladder.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+
+from serving.radio import Radio
+from serving.replica import Replica
+from streams.messages import MessageError, Playlist, PlaylistRequest, decode, encode
+from streams.runtime.admin import count_partitions
+from streams.runtime.follower import Follower
+from streams.runtime.partition import FAILED
+from streams.runtime.run import run_until_signalled
+from streams.runtime.settings import Settings
+from streams.topics import (
+    EXPERIMENTS,
+    LISTENERS_CHANGELOG,
+    PLAYLIST_REQUESTS,
+    PLAYLISTS,
+    RANKER_WEIGHTS,
+    TRACKS_CHANGELOG,
+)
+
+NAME = "serving"
+BATCH = 8  # requests answered before the followers may run
+TICK_S = 0.05
+
+log = logging.getLogger(__name__)
+
+
+class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
+    """One serving process: any number of them share the request partitions."""
+
+    def __init__(self, settings: Settings, *, clock_ms: Callable[[], float] | None = None) -> None:
+        self.settings = settings
+        self.answered = self.errors = 0
+        self._clock_ms = clock_ms or _now_ms
+        self._replica = Replica()
+        self._radio = Radio(self._replica)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._assigned = asyncio.Event()
+
+    async def start(self) -> None:
+        """Read tracks and weights, join the group, read the listeners of what was assigned."""
+        settings, counts = self.settings, await count_partitions(self.settings)
+        everything = {
+            TRACKS_CHANGELOG.name: range(counts["track"]),
+            RANKER_WEIGHTS.name: range(counts["listener"]),
+            EXPERIMENTS.name: range(counts["single"]),
+        }
+        self._tracks = Follower(settings, everything, self._replica.apply)
+        self._listeners = Follower(settings, {}, self._replica.apply)
+        await self._tracks.start()
+        await self._listeners.start()
+        self._producer = AIOKafkaProducer(**settings.client(), enable_idempotence=True)
+        await self._producer.start()
+        await self._tracks.caught_up()
+        while self._replica.tick():
+            await asyncio.sleep(0)
+        self._consumer = AIOKafkaConsumer(
+            **settings.client(),
+            group_id=f"{settings.prefix}segue-{NAME}",
+            partition_assignment_strategy=[RangePartitionAssignor],
+            isolation_level="read_committed",
+            enable_auto_commit=True,
+            auto_commit_interval_ms=1000,
+            auto_offset_reset="latest",
+            fetch_max_wait_ms=10,
+            session_timeout_ms=6000,
+            heartbeat_interval_ms=2000,
+        )
+        self._consumer.subscribe([settings.topic(PLAYLIST_REQUESTS)], listener=self)
+        await self._consumer.start()
+        await self._assigned.wait()
+        self._tasks = [
+            asyncio.create_task(self._guard(loop())) for loop in (self._answer_requests, self._follow_tracks)
+        ]
+
+    async def stop(self) -> None:
+        """Answer what was taken, commit, leave."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._consumer.stop()
+        await self._producer.stop()
+        await self._listeners.stop()
+        await self._tracks.stop()
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing: what was answered is committed by the consumer."""
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Read the listeners of the assigned partitions before their requests are answered."""
+        await self._listeners.assign(LISTENERS_CHANGELOG.name, {tp.partition for tp in assigned})
+        await self._listeners.caught_up()
+        self._assigned.set()
+
+    async def _guard(self, loop: Any) -> None:
+        try:
+            await loop
+        except asyncio.CancelledError:
+            raise
+        except (
+            Exception
+        ):  # policy: a worker that cannot answer ends; its partitions go to another, the requests are read again
+            log.exception("the serving worker failed; ending")
+            os._exit(FAILED)
+
+    async def _follow_tracks(self) -> None:
+        while True:
+            self._replica.tick()
+            await asyncio.sleep(TICK_S)
+
+    async def _answer_requests(self) -> None:
+        while True:
+            for tp, records in (await self._consumer.getmany(timeout_ms=100, max_records=200)).items():
+                for start in range(0, len(records), BATCH):
+                    for record in records[start : start + BATCH]:
+                        await self._send(tp, record, self._answer(record))
+                    await asyncio.sleep(0)
+
+    async def _send(self, tp: TopicPartition, record: Any, playlist: Playlist) -> None:
+        await self._producer.send(self.settings.topic(PLAYLISTS), encode(playlist), record.key, partition=tp.partition)
+        self.answered += 1
+        self.errors += playlist.error is not None
+
+    def _answer(self, record: Any) -> Playlist:
+        now_ms = self._clock_ms()
+        waited_ms = max(0.0, now_ms - record.timestamp)
+        try:
+            request = decode(PlaylistRequest, record.value)
+            if record.key is None or record.key != request.user_id.encode():
+                raise MessageError(
+                    f"PlaylistRequest: key {record.key!r}, expected the message's user_id {request.user_id!r}"
+                )
+        except MessageError as error:
+            return refusal(record.key, record.value, str(error), int(now_ms))
+        at_ms = request.at_ms if request.at_ms is not None else int(now_ms)
+        playlist = self._radio.recommend(request, at_ms, lambda: waited_ms + self._clock_ms() - now_ms)
+        return msgspec.structs.replace(playlist, freshness_ms=float(self._listeners.age_ms(int(now_ms))))
+
+
+def refusal(key: bytes | None, value: bytes | None, reason: str, at_ms: int) -> Playlist:
+    """The answer to what is no request; its ids as far as they can be read."""
+    request_id, user_id = "", (key or b"").decode("utf-8", "replace")[:128]
+    try:
+        seen = msgspec.json.decode(value or b"", type=dict[str, Any])
+        request_id = str(seen.get("request_id", ""))[:128]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass  # policy: nothing can be read of it; the answer goes out under its key alone
+    return Playlist(request_id=request_id, user_id=user_id, at_ms=at_ms, error=reason[:2000])
+
+
+def _now_ms() -> float:
+    return time.time_ns() / 1e6
+
+
+async def run(settings: Settings) -> None:
+    """Run a serving worker until SIGTERM or Ctrl-C."""
+    worker = ServingWorker(settings)
+    await run_until_signalled(worker.start, worker.stop, "serving ready")

@@ -7,9 +7,11 @@ from segue.importers.jamendo import JAMENDO
 from segue.importers.jsonl import JSONL
 from segue.importers.lastfm import LASTFM
 from segue.importers.movielens import MOVIELENS
-from segue.importers.source import Source
+from segue.importers.source import Reading, Source, seen_in
 from segue.importers.spotify_export import SPOTIFY_EXPORT
 from segue.importers.spotify_pack import SPOTIFY_PACK
+
+__all__ = ["SOURCES", "Reading", "Source", "source_of"]
 
 SOURCES: dict[str, Source] = {
     source.name: source for source in (SPOTIFY_EXPORT, SPOTIFY_PACK, MOVIELENS, LASTFM, JAMENDO, JSONL)
@@ -32,4 +34,5 @@ def source_of(path: Path, name: str | None = None) -> Source:
     for source in SOURCES.values():
         if source.fits(path):
             return source
-    raise InputError(f"{path}: no source recognises it; name one with --from: {', '.join(SOURCES)}")
+    expected = "; ".join(f"{source.name}: {source.about}" for source in SOURCES.values())
+    raise InputError(f"{path}: {seen_in(path)}, which no source recognises. Name one with --from; {expected}")

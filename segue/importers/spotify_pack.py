@@ -1,73 +1,80 @@
 """Pseudonymised Spotify histories: events.csv.gz, tracks.csv.gz, artists.csv.gz in a folder.
 
-`end_ts` is the end of a play in seconds; under 30 s heard is a skip; long-form rows (podcasts) are left out.
+`end_ts` is the end of a play in seconds, whole minutes; under 30 s heard is a skip; long-form rows (podcasts) are left out. How long a track
+is (`dur_est_ms`) is estimated from the whole log and belongs to the catalogue.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from segue.importers.source import Source, one_of, table, whole
+from segue.importers.source import (
+    PLAYED_MS_MAX,
+    SKIP_MS,
+    Reading,
+    Row,
+    Source,
+    by_time,
+    each,
+    log_of,
+    number,
+    one_of,
+    table,
+)
 from streams.messages import ListeningEvent, Track
 
-SKIP_MS = 30_000
 TAGS = 4
+_EVENTS = ("events.csv.gz", "events.csv")
+_LONG_FORM = ("1", "True", "true")
 
 
-def _events(path: Path) -> Iterator[ListeningEvent]:
-    file = one_of(path, "events.csv.gz", "events.csv")
-    rows = [
-        (whole(row, "end_ts", file), number, row)
-        for number, row in enumerate(table(file, "user", "end_ts", "track_id", "ms_played", "long_form"))
-        if row["long_form"] not in ("1", "True", "true")
-    ]
-    rows.sort(key=lambda entry: entry[:2])  # file order inside a minute
-    for end_s, number, row in rows:
-        played_ms = max(0, whole(row, "ms_played", file))
-        yield ListeningEvent(
-            event_id=f"{row['user']}-{number}",
-            at_ms=end_s * 1000,
+def _events(path: Path, reading: Reading) -> Iterator[ListeningEvent]:
+    file = log_of(path, *_EVENTS)
+
+    def build(line: int, row: Row) -> ListeningEvent | None:
+        if row["long_form"] in _LONG_FORM:
+            reading.left_out["long-form"] += 1
+            return None
+        played_ms = min(max(0, int(number(row, "ms_played"))), PLAYED_MS_MAX)
+        return ListeningEvent(
+            event_id=f"{row['user']}-{line - 2}",  # the row's number: the same in every run
+            at_ms=int(number(row, "end_ts")) * 1000,
             user_id=row["user"],
             track_id=row["track_id"],
             kind="skip" if played_ms < SKIP_MS else "play",
-            played_ms=min(played_ms, 7 * 86_400_000),
+            played_ms=played_ms,
         )
 
+    yield from by_time(each(file, table(file, "user", "end_ts", "track_id", "ms_played", "long_form"), build, reading))
 
-def _tracks(path: Path) -> Iterator[Track]:
-    events = one_of(path, "events.csv.gz", "events.csv")
-    folder = events.parent
-    durations = {
-        row["track_id"]: whole(row, "dur_est_ms", events)
-        for row in table(events, "track_id", "dur_est_ms")
-        if row["dur_est_ms"]
-    }
-    tags = {
-        row["artist_id"]: _top_tags(row["tags"])
-        for row in table(one_of(folder, "artists.csv.gz", "artists.csv"), "artist_id", "tags")
-    }
-    for row in table(one_of(folder, "tracks.csv.gz", "tracks.csv"), "track_id", "artist_id", "artist", "track"):
-        yield Track(
+
+def _tracks(path: Path, reading: Reading) -> Iterator[Track]:
+    log, artists = log_of(path, *_EVENTS), one_of(path, "artists.csv.gz", "artists.csv")
+    durations = {row["track_id"]: row["dur_est_ms"] for _, row in table(log, "track_id", "dur_est_ms")}
+    tags = {row["artist_id"]: row["tags"] for _, row in table(artists, "artist_id", "tags")}
+    file = one_of(path, "tracks.csv.gz", "tracks.csv")
+
+    def build(line: int, row: Row) -> Track:
+        return Track(
             track_id=row["track_id"],
             title=row["track"][:512],
             artist_id=row["artist_id"] or None,
             artist=row["artist"][:512] or None,
-            tags=tags.get(row["artist_id"], []),
-            duration_ms=durations.get(row["track_id"]) or None,
+            tags=top_tags(tags.get(row["artist_id"]) or ""),
+            duration_ms=int(float(durations.get(row["track_id"]) or 0)) or None,
         )
 
+    yield from each(file, table(file, "track_id", "artist_id", "artist", "track"), build, reading)
 
-def _top_tags(text: str) -> list[str]:
-    """The heaviest of "tag:weight|tag:weight"."""
-    weighed = []
-    for part in filter(None, text.split("|")):
-        tag, _, weight = part.rpartition(":")
-        if tag:
-            weighed.append((-float(weight or 0), tag[:64]))
-    return [tag for _, tag in sorted(weighed)[:TAGS]]
+
+def top_tags(text: str) -> list[str]:
+    """The heaviest of "tag:weight|tag:weight", by name where weights are equal."""
+    weighed = [(tag, weight) for tag, _, weight in (part.rpartition(":") for part in text.split("|")) if tag]
+    weighed.sort(key=lambda part: (-float(part[1] or 0), part[0]))
+    return [tag[:64] for tag, _ in weighed[:TAGS]]
 
 
 def _fits(path: Path) -> bool:
-    return (path / "events.csv.gz").exists() or path.name in ("events.csv", "events.csv.gz")
+    return any((path / name).exists() for name in _EVENTS) or path.name in _EVENTS
 
 
 SPOTIFY_PACK = Source(

@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from segue.cli import ask, bench, broker, produce, replay, rows, topics, up, worker
@@ -25,26 +24,18 @@ for module in (up, worker, produce, ask, rows, replay, topics, bench, broker):
 
 
 def main() -> None:
-    """Run the command line; ends the process with its exit code."""
+    """Run the command line; ends the process with its exit code. Wrong options are reported by typer itself, with 2."""
     try:
-        code = app(standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        code = 2
-    except click.exceptions.Abort:
-        code = 1
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        app()
     except SegueError as error:
-        sys.stderr.write(f"segue: {error}\n")
-        code = error.exit_code
-    except KeyboardInterrupt:
-        code = 0
+        _end(error, error.exit_code)
     except _known_errors() as error:
-        sys.stderr.write(f"segue: {error}\n")
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+        _end(error, 1)
+
+
+def _end(error: Exception, code: int) -> None:
+    sys.stderr.write(f"segue: {error}\n")
+    sys.exit(code)
 
 
 def _known_errors() -> tuple[type[Exception], ...]:

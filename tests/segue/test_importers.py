@@ -31,41 +31,41 @@ def pack(folder: Path, events: str = PACK_EVENTS) -> Path:
 def test_pack_is_in_the_order_of_time_and_of_the_file_inside_a_minute(tmp_path: Path) -> None:
     events = list(source_of(pack(tmp_path)).events(tmp_path))
 
-    assert [("s1", "t1"), ("s1", "t2"), ("s2", "t2")] == [(event.user_id, event.track_id) for event in events]
+    assert [(event.user_id, event.track_id) for event in events] == [("s1", "t1"), ("s1", "t2"), ("s2", "t2")]
 
 
 def test_pack_under_thirty_seconds_is_a_skip(tmp_path: Path) -> None:
     events = list(source_of(pack(tmp_path)).events(tmp_path))
 
-    assert ["skip", "play", "play"] == [event.kind for event in events]
-    assert [29_999, 180_000, 30_000] == [event.played_ms for event in events]
-    assert [1_600_000_000_000, 1_600_000_000_000, 1_600_000_060_000] == [event.at_ms for event in events]
+    assert [event.kind for event in events] == ["skip", "play", "play"]
+    assert [event.played_ms for event in events] == [29_999, 180_000, 30_000]
+    assert [event.at_ms for event in events] == [1_600_000_000_000, 1_600_000_000_000, 1_600_000_060_000]
 
 
 def test_pack_leaves_long_form_out_and_counts_it(tmp_path: Path) -> None:
     reading = Reading()
     list(source_of(pack(tmp_path)).events(tmp_path, reading))
 
-    assert {"long-form": 1} == dict(reading.left_out)
+    assert dict(reading.left_out) == {"long-form": 1}
 
 
 def test_pack_event_ids_are_the_same_in_every_run(tmp_path: Path) -> None:
     source = source_of(pack(tmp_path))
 
-    assert ["s1-1", "s1-2", "s2-0"] == [event.event_id for event in source.events(tmp_path)]
+    assert [event.event_id for event in source.events(tmp_path)] == ["s1-1", "s1-2", "s2-0"]
     assert list(source.events(tmp_path)) == list(source.events(tmp_path))
 
 
 def test_pack_tracks_have_the_artists_heaviest_tags_and_the_logs_durations(tmp_path: Path) -> None:
     one, _, nine = source_of(pack(tmp_path)).tracks(tmp_path)
 
-    assert ("One", "Ann", "a1", 180_000) == (one.title, one.artist, one.artist_id, one.duration_ms)
-    assert ["rock", "folk", "indie", "pop"] == one.tags
-    assert ("Nine", None, None, [], None) == (nine.title, nine.artist, nine.artist_id, nine.tags, nine.duration_ms)
+    assert (one.title, one.artist, one.artist_id, one.duration_ms) == ("One", "Ann", "a1", 180_000)
+    assert one.tags == ["rock", "folk", "indie", "pop"]
+    assert (nine.title, nine.artist, nine.artist_id, nine.tags, nine.duration_ms) == ("Nine", None, None, [], None)
 
 
 def test_tags_with_a_colon_keep_it() -> None:
-    assert ["a:b", "c"] == top_tags("c:1|a:b:2")
+    assert top_tags("c:1|a:b:2") == ["a:b", "c"]
 
 
 def test_broken_row_stops_with_its_file_line_and_column(tmp_path: Path) -> None:
@@ -79,14 +79,14 @@ def test_broken_row_is_left_out_and_counted_where_that_is_wanted(tmp_path: Path)
     pack(tmp_path, PACK_EVENTS.replace("29999", "soon"))
     reading = Reading(on_error="skip")
 
-    assert 2 == len(list(SOURCES["spotify-pack"].events(tmp_path, reading)))
-    assert 1 == reading.left_out["broken"]
+    assert len(list(SOURCES["spotify-pack"].events(tmp_path, reading))) == 2
+    assert reading.left_out["broken"] == 1
 
 
 def test_row_that_no_topic_would_take_is_refused_here(tmp_path: Path) -> None:
     pack(tmp_path, PACK_EVENTS.replace("s1,1600000000,t1", "s1,1600000000,"))
 
-    with pytest.raises(InputError, match="line 3: .*track_id"):
+    with pytest.raises(InputError, match=r"line 3: .*track_id"):
         list(SOURCES["spotify-pack"].events(tmp_path))
 
 
@@ -139,36 +139,36 @@ def test_short_export_is_read_in_the_order_of_time(tmp_path: Path) -> None:
     source = source_of(path)
     events, (two, one) = list(source.events(path)), source.tracks(path)
 
-    assert "spotify-export" == source.name
+    assert source.name == "spotify-export"
     assert [one.track_id, one.track_id, two.track_id] == [event.track_id for event in events]
-    assert ["skip", "skip", "play"] == [event.kind for event in events]
-    assert ("One", "Ann", None) == (one.title, one.artist, one.duration_ms)
+    assert [event.kind for event in events] == ["skip", "skip", "play"]
+    assert (one.title, one.artist, one.duration_ms) == ("One", "Ann", None)
     assert {"me"} == {event.user_id for event in events}
-    assert 1_614_600_000_000 == events[0].at_ms
+    assert events[0].at_ms == 1_614_600_000_000
 
 
 def test_one_song_left_twice_in_a_minute_is_two_plays(tmp_path: Path) -> None:
     events = list(SOURCES["spotify-export"].events(export(tmp_path, StreamingHistory0=SHORT)))
 
-    assert 3 == len({event.event_id for event in events})
+    assert len({event.event_id for event in events}) == 3
 
 
 def test_play_that_stands_in_two_files_of_an_export_counts_once(tmp_path: Path) -> None:
     path = export(tmp_path, StreamingHistory0=SHORT, StreamingHistory1=SHORT[:1])
     reading = Reading()
 
-    assert 3 == len(list(SOURCES["spotify-export"].events(path, reading)))
-    assert {"repeated": 1} == dict(reading.left_out)
+    assert len(list(SOURCES["spotify-export"].events(path, reading))) == 3
+    assert dict(reading.left_out) == {"repeated": 1}
 
 
 def test_extended_export_knows_track_album_and_country(tmp_path: Path) -> None:
-    path = export(tmp_path, **{"Streaming_History_Audio_2021_0": [extended()], "StreamingHistory0": SHORT})
+    path = export(tmp_path, Streaming_History_Audio_2021_0=[extended()], StreamingHistory0=SHORT)
     (event,) = SOURCES["spotify-export"].events(path, Reading(user_id="ann"))
     (track,) = SOURCES["spotify-export"].tracks(path)
 
-    assert ("ann", "abc", 1_614_600_007_000, "play") == (event.user_id, event.track_id, event.at_ms, event.kind)
+    assert (event.user_id, event.track_id, event.at_ms, event.kind) == ("ann", "abc", 1_614_600_007_000, "play")
     assert event.context is not None
-    assert "SE" == event.context.country
+    assert event.context.country == "SE"
     assert track.album_id is not None
 
 
@@ -178,15 +178,15 @@ def test_podcasts_are_left_out_and_counted(tmp_path: Path) -> None:
     reading = Reading()
     events = list(SOURCES["spotify-export"].events(path, reading))
 
-    assert 1 == len(events)
+    assert len(events) == 1
     assert events[0].context is None
-    assert {"podcast": 1} == dict(reading.left_out)
+    assert dict(reading.left_out) == {"podcast": 1}
 
 
 def test_export_is_found_one_folder_below_as_spotify_packs_it(tmp_path: Path) -> None:
     export(tmp_path / "Spotify Account Data", StreamingHistory_music_0=SHORT)
 
-    assert "spotify-export" == source_of(tmp_path).name
+    assert source_of(tmp_path).name == "spotify-export"
 
 
 @pytest.mark.parametrize(
@@ -210,11 +210,12 @@ def test_movielens_four_stars_are_a_play_and_less_a_skip(tmp_path: Path) -> None
     source = source_of(tmp_path)
     heat, nameless = source.tracks(tmp_path)
 
-    assert [("11", "skip", 10_000), ("10", "play", 20_000)] == [
-        (event.track_id, event.kind, event.at_ms) for event in source.events(tmp_path)
+    assert [(event.track_id, event.kind, event.at_ms) for event in source.events(tmp_path)] == [
+        ("11", "skip", 10_000),
+        ("10", "play", 20_000),
     ]
-    assert (["action", "crime"], 788_918_400_000) == (heat.tags, heat.released_ms)
-    assert ([], None) == (nameless.tags, nameless.released_ms)
+    assert (heat.tags, heat.released_ms) == (["action", "crime"], 788_918_400_000)
+    assert (nameless.tags, nameless.released_ms) == ([], None)
 
 
 def test_lastfm_artists_have_names_and_their_most_given_tags(tmp_path: Path) -> None:
@@ -226,8 +227,8 @@ def test_lastfm_artists_have_names_and_their_most_given_tags(tmp_path: Path) -> 
     )
     (artist,) = source_of(tmp_path).tracks(tmp_path)
 
-    assert ("Duo", ["wave", "pop"]) == (artist.title, artist.tags)
-    assert ["2", "3"] == [event.user_id for event in source_of(tmp_path).events(tmp_path)]
+    assert (artist.title, artist.tags) == ("Duo", ["wave", "pop"])
+    assert [event.user_id for event in source_of(tmp_path).events(tmp_path)] == ["2", "3"]
 
 
 def test_jamendo_is_a_catalogue_without_events(tmp_path: Path) -> None:
@@ -236,8 +237,8 @@ def test_jamendo_is_a_catalogue_without_events(tmp_path: Path) -> None:
     )
     (track,) = source_of(tmp_path).tracks(tmp_path)
 
-    assert (["punk", "sad"], 124_600) == (track.tags, track.duration_ms)
-    assert [] == list(source_of(tmp_path).events(tmp_path))
+    assert (track.tags, track.duration_ms) == (["punk", "sad"], 124_600)
+    assert list(source_of(tmp_path).events(tmp_path)) == []
 
 
 EVENT = '{"event_id":"%s","at_ms":%d,"user_id":"ann","track_id":"t1","kind":"play"}\n'
@@ -249,9 +250,9 @@ def test_json_lines_hold_events_and_tracks_packed_or_not(tmp_path: Path) -> None
     path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + lines.encode()))
     source = source_of(path)
 
-    assert "jsonl" == source.name
-    assert ["e1", "e2"] == [event.event_id for event in source.events(path)]
-    assert ["One"] == [track.title for track in source.tracks(path)]
+    assert source.name == "jsonl"
+    assert [event.event_id for event in source.events(path)] == ["e1", "e2"]
+    assert [track.title for track in source.tracks(path)] == ["One"]
 
 
 @pytest.mark.parametrize("broken", [b"{", b'{"event_id":"x"}', b"\xff\xfe", b"[]", b'"', b"{}" * 600_000])
@@ -262,8 +263,8 @@ def test_broken_json_line_is_said_with_its_number_or_counted(tmp_path: Path, bro
 
     with pytest.raises(InputError, match=r"log\.jsonl, line 2: "):
         list(SOURCES["jsonl"].events(path))
-    assert ["e1", "e2"] == [event.event_id for event in SOURCES["jsonl"].events(path, reading)]
-    assert 1 == reading.left_out["broken"]
+    assert [event.event_id for event in SOURCES["jsonl"].events(path, reading)] == ["e1", "e2"]
+    assert reading.left_out["broken"] == 1
 
 
 def test_path_that_is_not_there_is_said(tmp_path: Path) -> None:
@@ -291,7 +292,7 @@ def test_real_pack_gives_every_play_that_is_not_long_form() -> None:
     path, reading = DATA / "spotify_histories", Reading()
     events, tracks = list(source_of(path).events(path, reading)), list(source_of(path).tracks(path))
 
-    assert 73_909 == len(events) + reading.left_out["long-form"]
-    assert 13_220 == len(tracks)
+    assert len(events) + reading.left_out["long-form"] == 73_909
+    assert len(tracks) == 13_220
     assert events == sorted(events, key=lambda event: event.at_ms)
     assert {event.track_id for event in events} <= {track.track_id for track in tracks}

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from segue.errors import SituationError
 from streams.messages import ListeningEvent, Playlist, PlaylistRequest, Profile, Track, encode
@@ -23,11 +23,13 @@ class SegueClient:
     """Use it as an async context manager.
 
     listen : read `playlists` too, which `playlist` needs
+    sent : messages handed to the producer; errors : answers that did not come, or could not be read
     """
 
     def __init__(self, settings: Settings, *, listen: bool = True) -> None:
         self.settings, self.listen = settings, listen
         self.sent = self.errors = 0
+        self._lost: BaseException | None = None
         self._producer: AIOKafkaProducer | None = None
         self._reader: AIOKafkaConsumer | None = None
         self._waiting: dict[str, asyncio.Future[Playlist]] = {}
@@ -37,22 +39,28 @@ class SegueClient:
         self._producer = AIOKafkaProducer(**self.settings.client(), enable_idempotence=True, max_batch_size=262_144)
         try:
             await self._producer.start()
-        except KafkaConnectionError as error:
-            await self._producer.stop()
-            raise SituationError(
-                f"no Kafka answers at {self.settings.bootstrap}: start `segue up`, or set KAFKA_BOOTSTRAP_SERVERS"
-            ) from error
-        if self.listen:
-            counts = await count_partitions(self.settings)
-            self._reader = AIOKafkaConsumer(**self.settings.client(), **READER)
-            await self._reader.start()
-            parts = [TopicPartition(self.settings.topic(PLAYLISTS), number) for number in range(counts["listener"])]
-            self._reader.assign(parts)
-            await self._reader.seek_to_end(*parts)
-            for part in parts:
-                await self._reader.position(part)  # the seek is lazy: what is asked after this is seen
-            self._task = asyncio.create_task(self._read())
+            counts = await count_partitions(self.settings)  # says so where topics are missing
+            if self.listen:
+                await self._listen(counts["listener"])
+        except BaseException as error:
+            await self.__aexit__()
+            if isinstance(error, KafkaConnectionError):
+                raise SituationError(
+                    f"no Kafka answers at {self.settings.bootstrap}: start `segue up`, or set KAFKA_BOOTSTRAP_SERVERS"
+                ) from error
+            raise
         return self
+
+    async def _listen(self, partitions: int) -> None:
+        """Read the answers from now on."""
+        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER)
+        await self._reader.start()
+        parts = [TopicPartition(self.settings.topic(PLAYLISTS), number) for number in range(partitions)]
+        self._reader.assign(parts)
+        await self._reader.seek_to_end(*parts)
+        for part in parts:
+            await self._reader.position(part)  # the seek is lazy: what is asked after this is seen
+        self._task = asyncio.create_task(self._read())
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
@@ -80,15 +88,28 @@ class SegueClient:
         yield count
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Any bytes to a topic of ours."""
+        """Any bytes to a topic of ours; None is a tombstone."""
         assert self._producer is not None, "the client is used as a context manager"
-        await self._producer.send(self.settings.topic(topic), value, key)
+        sent = await self._producer.send(self.settings.topic(topic), value, key)
+        sent.add_done_callback(self._acknowledged)
         self.sent += 1
 
     async def flush(self) -> None:
-        """Wait until the broker has all that was produced."""
+        """Wait until the broker has all that was produced.
+
+        Raises
+        ------
+        SituationError
+            where it did not take something
+        """
         assert self._producer is not None, "the client is used as a context manager"
         await self._producer.flush()
+        if self._lost is not None:
+            raise SituationError(f"Kafka at {self.settings.bootstrap} did not take what was produced: {self._lost}")
+
+    def _acknowledged(self, sent: "asyncio.Future[Any]") -> None:
+        if not sent.cancelled() and sent.exception() is not None:
+            self._lost = self._lost or sent.exception()
 
     async def playlist(self, request: PlaylistRequest, timeout_s: float = 10.0) -> Playlist:
         """Ask, and wait for the answer.
@@ -98,6 +119,9 @@ class SegueClient:
         SituationError
             where none comes in time
         """
+        assert self._task is not None, "a client that is to ask listens"
+        if self._task.done():  # the reader has failed
+            self._task.result()
         answer: asyncio.Future[Playlist] = asyncio.get_running_loop().create_future()
         self._waiting[request.request_id] = answer
         try:
@@ -114,10 +138,16 @@ class SegueClient:
     async def _read(self) -> None:
         assert self._reader is not None
         decoder = msgspec.json.Decoder(Playlist)
-        while True:
-            for records in (await self._reader.getmany(timeout_ms=100)).values():
-                for record in records:
-                    self._take(decoder, record)
+        try:
+            while True:
+                for records in (await self._reader.getmany(timeout_ms=100)).values():
+                    for record in records:
+                        self._take(decoder, record)
+        except KafkaError as error:  # policy: who waits is told; the client has ended
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(error)
+            raise
 
     def _take(self, decoder: Any, record: Any) -> None:
         try:

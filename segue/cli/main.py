@@ -1,5 +1,6 @@
 """The entry point: commands, and one clear line for every error that is not a bug."""
 
+import logging
 import sys
 
 import typer
@@ -25,15 +26,17 @@ for module in (up, worker, produce, ask, rows, replay, topics, bench, broker):
 
 def main() -> None:
     """Run the command line; ends the process with its exit code. Wrong options are reported by typer itself, with 2."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a command says itself what failed; workers set their own
     try:
         app()
     except SegueError as error:
         _end(error, error.exit_code)
     except _known_errors() as error:
-        _end(error, 1)
+        unreachable = type(error).__name__ == "KafkaConnectionError"
+        _end(f"{error}: is it running? KAFKA_BOOTSTRAP_SERVERS says where" if unreachable else error, 1)
 
 
-def _end(error: Exception, code: int) -> None:
+def _end(error: Exception | str, code: int) -> None:
     sys.stderr.write(f"segue: {error}\n")
     sys.exit(code)
 

@@ -10,8 +10,22 @@ from segue.embedded.running import running_broker
 from segue.errors import InputError, SituationError
 from streams.runtime.settings import Settings, SettingsError
 
+
+def _writable(path: Path | None) -> Path | None:
+    """A path that can be written, said before the work and not after it."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"{path}: expected a file in a folder that is there")
+    return path
+
+
 JsonPath = Annotated[
-    Path | None, typer.Option("--json", metavar="PATH", help="write the figures as one flat JSON object")
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="PATH",
+        help="write the figures as one flat JSON object (docs/cli-figures.md)",
+        callback=_writable,
+    ),
 ]
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.live import Live
 
@@ -12,20 +13,35 @@ from segue.cli.monitor import Monitor
 from segue.cli.situation import percentile
 from segue.cli.view import View
 from segue.client import SegueClient
-from segue.cluster import RunningCluster
 from segue.importers import source_of
 from segue.simulation.catalogue import make_catalogue
 from segue.simulation.listener import SimulatedListener
+from segue.simulation.listing import Listing
 from segue.simulation.traffic import Figures, Traffic
+from segue.supervisor import Worker
+from streams.runtime.settings import Settings
 
 SEED = 7
 LINE_EVERY_S = 5.0
 
 
+class Cluster(Protocol):
+    """Where the cluster is, whose workers are watched over here, and the folder that remembers what was played."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def home(self) -> Path: ...
+
+    @property
+    def workers(self) -> Sequence[Worker]: ...
+
+
 class Show:
     """The traffic and the view of a running cluster; an async context manager."""
 
-    def __init__(self, cluster: RunningCluster, say: Any) -> None:
+    def __init__(self, cluster: Cluster, say: Any) -> None:
         self.cluster, self.say = cluster, say
         self.monitor, self.figures = Monitor(cluster.settings), Figures()
         self.client = SegueClient(cluster.settings)
@@ -65,7 +81,8 @@ class Show:
     async def simulate(self, listeners: int) -> None:
         """Simulated listeners over a made-up catalogue, until cancelled."""
         catalogue = make_catalogue(SEED)
-        await self._list(catalogue.tracks)
+        async with Listing(self.client) as listing:
+            await listing.produce(listing.missing(catalogue.tracks))
         people = [SimulatedListener(f"listener-{number:03d}", catalogue, seed=SEED) for number in range(listeners)]
         traffic = Traffic(self.client, people)
         traffic.figures = self.view.figures = self.figures
@@ -80,7 +97,8 @@ class Show:
             return
         source = source_of(path, name)
         tracks, events = list(source.tracks(path)), list(source.events(path))
-        await self._list(tracks)
+        async with Listing(self.client) as listing:
+            await listing.produce(tracks)
         self.say(f"playing {len(events):,} events of {path}")
         async for done in self.client.produce_many(events):
             self.figures.events = done
@@ -94,16 +112,6 @@ class Show:
             if events
             else "no events"
         )
-
-    async def _list(self, tracks: list[Any]) -> None:
-        """Produce a catalogue, and wait until the keepers have it: events that know their track teach more."""
-        async for _ in self.client.produce_many(tracks):
-            pass
-        known = self.monitor.dead_letters
-        while self.monitor.tracks_listed + self.monitor.dead_letters - known < len(
-            {track.track_id for track in tracks}
-        ):
-            await asyncio.sleep(0.05)
 
     def summary(self) -> dict[str, Any]:
         """The flat figures of `--json`."""

@@ -51,7 +51,7 @@ def decode_delta(value: bytes | None) -> TrackDelta:
         raise ValueError(f"track delta: version {None if not value else value[0]}, expected {_VERSION[0]}")
     try:
         return msgspec.msgpack.decode(value[1:], type=TrackDelta)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"track delta: {error}") from error
 
 
@@ -63,9 +63,9 @@ def apply_delta(table: TrackTable, delta: TrackDelta) -> tuple[Rows, Rows, Rows]
     ValueError
         for columns that do not fit each other; nothing is added then
     """
-    known = np.array([table.add(key) for key in delta.keys], np.int32)
-    counts_at, vectors_at = _places(delta.counts_at, len(known)), _places(delta.vectors_at, len(known))
-    pairs_from, pairs_to = _places(delta.pairs_from, len(known)), _places(delta.pairs_to, len(known))
+    size = len(delta.keys)
+    counts_at, vectors_at = _places(delta.counts_at, size), _places(delta.vectors_at, size)
+    pairs_from, pairs_to = _places(delta.pairs_from, size), _places(delta.pairs_to, size)
     weights = np.frombuffer(delta.pair_weights)
     counts = np.frombuffer(delta.counts).reshape(len(counts_at), len(COLUMNS))
     vectors = np.frombuffer(delta.vectors, np.float32).reshape(len(vectors_at), table.vectors.shape[1])
@@ -73,6 +73,7 @@ def apply_delta(table: TrackTable, delta: TrackDelta) -> tuple[Rows, Rows, Rows]
         raise ValueError(f"track delta: {len(pairs_from)} x {len(pairs_to)} pairs of {len(weights)} weights")
     if not (np.isfinite(counts).all() and np.isfinite(vectors).all() and np.isfinite(weights).all()):
         raise ValueError("track delta: a number that is not finite")
+    known = np.array([table.add(key) for key in delta.keys], np.int32)
     count_rows, vector_rows = known[counts_at], known[vectors_at]
     np.add.at(table.counts, count_rows, counts)
     np.add.at(table.vectors, vector_rows, vectors)

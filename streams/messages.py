@@ -14,6 +14,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=512)]
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 AtMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # up to the year 9999
+ReleasedMs = Annotated[int, Meta(ge=-62_135_596_800_000, le=253_402_300_799_999)]  # from the year 1 on
 DurationMs = Annotated[int, Meta(ge=0, le=7 * 86_400_000)]
 
 EventKind = Literal["play", "skip", "like", "unlike", "save", "share", "block"]
@@ -67,7 +68,7 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     artist: Text | None = None
     album_id: Id | None = None
     tags: Annotated[list[Tag], Meta(max_length=16)] = []
-    released_ms: int | None = None
+    released_ms: ReleasedMs | None = None
     duration_ms: DurationMs | None = None
     content: Annotated[list[float], Meta(max_length=512)] | None = None
 

@@ -42,6 +42,7 @@ from streams.topics import (
 
 M = TypeVar("M", ListeningEvent, Playlist, ProfileMessage)
 FUTURE_MS_MAX = 3_600_000  # an event from further ahead of the clock is refused
+TAKEN_UP = "\0"  # before the request of an offer whose track was heard: kept, so that the same playlist is known when it comes again
 
 
 class LearnerMeta(msgspec.Struct):
@@ -157,17 +158,19 @@ class LearnerProcessor:
         )
         hour = event.context.hour if event.context is not None else None
         self.lesson.hear(listener, heard, row, hour)
-        if kind in (PLAY, SKIP) and listener.accept(event.track_id):
+        if kind in (PLAY, SKIP) and _take_up(listener, event.track_id):
             self.lesson.count(row, "successes", float(kind == PLAY))
         changed[listener.user_id] = listener
 
     def _note_offers(self, playlist: Playlist, changed: dict[str, Listener]) -> None:
+        listener = self._listener(playlist.user_id, changed)
         for slot in playlist.tracks:
-            if slot.explored:
-                listener = self._listener(playlist.user_id, changed)
-                listener.offer(slot.track_id, playlist.request_id)
-                changed[listener.user_id] = listener
-                self.lesson.count(self.replica.table.add("t:" + slot.track_id), "trials", 1.0)
+            offer = listener.offered.get(slot.track_id, "").removeprefix(TAKEN_UP)
+            if not slot.explored or offer == playlist.request_id:  # the same playlist again: a worker answered twice
+                continue
+            listener.offer(slot.track_id, playlist.request_id)
+            changed[listener.user_id] = listener
+            self.lesson.count(self.replica.table.add("t:" + slot.track_id), "trials", 1.0)
 
     def _introduce(self, record: Record, changed: dict[str, Listener], step: Step) -> None:
         if record.value is None:
@@ -195,6 +198,16 @@ class LearnerProcessor:
         deltas = self.replica.send_counts(self.partition, self.meta.seq, rows, sums, pairs_from, pairs_to, weights)
         source = self.partition.to_bytes(4, "big")
         step.outputs += [Output(TRACK_DELTAS.name, source, delta, keeper) for keeper, delta in deltas]
+
+
+def _take_up(listener: Listener, track_id: str) -> bool:
+    """Whether exploration offered this track and it was not heard since; each offer is taken up once."""
+    offer = listener.offered.get(track_id)
+    if offer is None or offer.startswith(TAKEN_UP):
+        return False
+    listener.accept(track_id)
+    listener.offer(track_id, TAKEN_UP + offer)
+    return True
 
 
 def _text(key: bytes) -> str:

@@ -1,0 +1,1 @@
+"""Tests of the write path: pure, without a broker."""

@@ -40,7 +40,7 @@ class Replay:
     state_hash: str = ""
 
     def summary(self) -> dict[str, float | int | str]:
-        """The flat figures that `--json` writes; see docs/figures.md."""
+        """The flat figures that `--json` writes; see docs/cli-figures.md."""
         predicted, skipped = np.array(self.predicted), np.array(self.skipped, np.bool_)
         figures: dict[str, float | int | str] = {
             "events": self.events,

@@ -1,0 +1,1 @@
+"""Tests over a real broker, and of what is outside of Python."""

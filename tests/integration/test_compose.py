@@ -161,6 +161,18 @@ def test_the_host_reaches_the_broker_by_loopback_alone() -> None:
     assert "HOST://localhost:9094" in FILE["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
 
 
+def test_what_the_image_is_built_from_is_there_and_reaches_the_build() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = [line.split()[1:-1] for line in dockerfile.splitlines() if line.startswith("COPY ")]
+    sources = {source for line in copied for source in line}
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+
+    assert all((ROOT / source).exists() for source in sources)
+    assert sources == allowed
+    assert "USER segue" in dockerfile
+    assert 'ENTRYPOINT ["segue"]' in dockerfile
+
+
 def test_docker_compose_accepts_the_file() -> None:
     if (
         shutil.which("docker") is None

@@ -62,7 +62,10 @@ class Lesson:
             self._pairs.append((self.replica.table.add("c:" + listener.profile.country), row, 1.0, event.at_ms))
 
     def _follow(self, before: list[str], row: int, at_ms: int) -> None:
-        history = self.replica.table.indices(before[::-1])
+        table, ids = self.replica.table, before[::-1]
+        history = table.indices(ids)
+        if not history.all():  # heard before a restart, and no keeper has told of them yet
+            history = np.array([table.add("t:" + track_id) for track_id in ids], np.int32)
         self._histories.append(history)
         self._targets.append(row)
         for followed, weight in zip(history.tolist(), self.pair_weights, strict=False):

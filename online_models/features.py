@@ -37,6 +37,9 @@ FEATURES = (
 )
 _MINUTE_MS, _PACE_MS, _HOUR_MS = 60_000.0, 180_000.0, 3_600_000.0
 _PRIOR = 0.35  # of skipping, before anything is known
+# seen from years before an event (a late event, a replayed request) its weight is without bound, and a rate of 1 has no logit
+_PLAYS_MAX = 1e6  # of one listener
+_EVERYBODYS_PLAYS_MAX = 1e9
 
 
 def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple[float, ...]:
@@ -81,6 +84,7 @@ def memory_of(listener: Listener, track_id: str, artist_id: str | None) -> tuple
     )
 
 
+@np.errstate(over="ignore")
 def tracks_of(table: TrackTable, rows: Rows, at_ms: Doubles | float) -> Doubles:
     """What everybody did with these tracks and their artists, float64[n, len(TRACK)], decayed to `at_ms` (one, or one per row)."""
     own, artist = table.counts[rows], table.counts[table.parts[rows, 1]]
@@ -88,14 +92,19 @@ def tracks_of(table: TrackTable, rows: Rows, at_ms: Doubles | float) -> Doubles:
     plays, skips = COLUMN["plays_90d"], COLUMN["skips_90d"]
     return np.stack(
         [
-            own[:, plays] / weight,
-            own[:, skips] / weight,
-            artist[:, plays] / weight,
-            artist[:, skips] / weight,
+            np.minimum(own[:, plays] / weight, _EVERYBODYS_PLAYS_MAX),
+            np.minimum(own[:, skips] / weight, _EVERYBODYS_PLAYS_MAX),
+            np.minimum(artist[:, plays] / weight, _EVERYBODYS_PLAYS_MAX),
+            np.minimum(artist[:, skips] / weight, _EVERYBODYS_PLAYS_MAX),
             own[:, COLUMN["likes"]],
         ],
         axis=1,
     )
+
+
+def _decayed(sums: Doubles, weight: Doubles) -> Doubles:
+    decayed: Doubles = np.minimum(sums / weight, _PLAYS_MAX)
+    return decayed
 
 
 def _logit(rate: Doubles) -> Doubles:
@@ -103,6 +112,7 @@ def _logit(rate: Doubles) -> Doubles:
     return logit
 
 
+@np.errstate(over="ignore")
 def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
     """The features, float64[n, len(FEATURES)].
 
@@ -120,17 +130,18 @@ def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
         context[:, 22:],
     )
     weight_30, weight_60, weight_90 = (forward_decay(at_ms, days) for days in (30.0, 60.0, 90.0))
-    rate = (skips / weight_30 + 5.0 * _PRIOR) / (plays / weight_30 + 5.0)
+    rate = (_decayed(skips, weight_30) + 5.0 * _PRIOR) / (_decayed(plays, weight_30) + 5.0)
     base = _logit(rate)
     recent = _logit((hour_skips + 2.0 * rate) / (hour_plays + 2.0)) - base
     session = _logit((session_skips + 2.0 * rate) / (depth + 2.0)) - base
     pace = _logit((pace_skips + rate) / (pace_plays + 1.0)) - base
-    shrunk = (habit_skips / weight_60[:, None] + 5.0 * rate[:, None]) / (habit_plays / weight_60[:, None] + 5.0)
+    habit_plays, habit_skips = (_decayed(sums, weight_60[:, None]) for sums in (habit_plays, habit_skips))
+    shrunk = (habit_skips + 5.0 * rate[:, None]) / (habit_plays + 5.0)
     habits = _logit(shrunk) - base[:, None]
 
-    own_plays, artist_plays = memory[:, 0] / weight_90, memory[:, 3] / weight_60
-    track_rate = _logit((memory[:, 1] / weight_90 + rate) / (own_plays + 1.0)) - base
-    artist_rate = _logit((memory[:, 4] / weight_60 + 2.0 * rate) / (artist_plays + 2.0)) - base
+    own_plays, artist_plays = _decayed(memory[:, 0], weight_90), _decayed(memory[:, 3], weight_60)
+    track_rate = _logit((_decayed(memory[:, 1], weight_90) + rate) / (own_plays + 1.0)) - base
+    artist_rate = _logit((_decayed(memory[:, 4], weight_60) + 2.0 * rate) / (artist_plays + 2.0)) - base
     everyone = _logit(np.asarray((tracks[:, 1] + 5.0 * _PRIOR) / (tracks[:, 0] + 5.0)))
     everyone_artist = _logit(np.asarray((tracks[:, 3] + 5.0 * _PRIOR) / (tracks[:, 2] + 5.0)))
 

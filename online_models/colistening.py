@@ -51,7 +51,9 @@ def add_pairs(table: TrackTable, from_rows: Rows, to_rows: Rows, weights: Double
         width = int(count.max())
         fresh_ids, fresh = np.zeros((len(rows), width), np.int32), np.zeros((len(rows), width))
         fresh_ids[new_owner, lane], fresh[new_owner, lane] = new_ids, new_sums
-        # the last places of a full row give way to what is new, the rest of the row does not
+        # the last places of a full row give way to what is new, the rest of the row does not; it was in order before the sums
+        order = np.argsort(-held, axis=1, kind="stable")
+        ids, held = np.take_along_axis(ids, order, 1), np.take_along_axis(held, order, 1)
         room = table.neighbours_max - min(width, NEWEST_KEPT)
         crowded = (held > 0).sum(1) + count > table.neighbours_max
         held[crowded, room:] = 0.0

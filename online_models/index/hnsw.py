@@ -2,6 +2,7 @@
 
 An update costs several times an insert, so a vector is moved only once it has drifted by `drift` of its length. Deleted places are used again.
 Recall against exact search is measured on what is asked (`measure_recall`); where it falls below `recall_min` the graph is built anew.
+Where the graph leads to fewer rows than are asked for (equal vectors, most of them deleted), all products are taken: counted in `unreached`.
 """
 
 import hnswlib
@@ -38,7 +39,7 @@ class HnswIndex:
     ) -> None:
         self.dims, self.drift, self.capacity_max, self.recall_min = dims, drift, capacity_max, recall_min
         self._links, self._build_width, self._search_width, self._seed = links, build_width, search_width, seed
-        self.refused = self.rebuilds = 0
+        self.refused = self.rebuilds = self.unreached = 0
         self._stored: dict[int, int] = {}  # row -> place in _vectors
         self._vectors = np.zeros((1024, dims), np.float32)  # as they stand in the graph
         self._rows = np.zeros(1024, np.int32)
@@ -103,14 +104,25 @@ class HnswIndex:
         n = min(n, len(self), self._search_width)
         if n == 0:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        places, distances = self._graph.knn_query(vector[None, :], k=n)
+        try:
+            places, distances = self._graph.knn_query(vector[None, :], k=n)
+        except RuntimeError:  # hnswlib raises where it reaches fewer than n; an answer must not depend on that
+            self.unreached += 1
+            return self._search_all(vector, n)
         return self._rows[places[0].astype(np.int64)], (1.0 - distances[0]).astype(np.float32)
+
+    def _search_all(self, vector: Floats, n: int) -> tuple[Rows, Floats]:
+        places = np.fromiter(self._stored.values(), np.int64, len(self))
+        scores = self._vectors[places] @ vector
+        best = np.argpartition(-scores, n - 1)[:n]
+        best = best[np.argsort(-scores[best], kind="stable")]
+        return self._rows[places[best]], scores[best]
 
     def measure_recall(self, queries: Floats, n: int = 10) -> float:
         """The share of the true n nearest that a search finds, over float32[q, dims]; rebuilds where it is below `recall_min`."""
         places = np.fromiter(self._stored.values(), np.int64)
         n = min(n, len(places))
-        if not n:
+        if not n or not len(queries):
             return 1.0
         scores = queries @ self._vectors[places].T
         true = self._rows[places[np.argpartition(-scores, n - 1, axis=1)[:, :n]]]
@@ -129,5 +141,6 @@ class HnswIndex:
         self._rows, self._vectors = np.zeros(capacity, np.int32), np.zeros((capacity, self.dims), np.float32)
         self._rows[: len(rows)], self._vectors[: len(rows)] = rows, vectors
         self._graph = self._new_graph(capacity)
-        self._graph.add_items(vectors, np.arange(len(rows)))
+        if len(rows):
+            self._graph.add_items(vectors, np.arange(len(rows)))
         self.rebuilds += 1

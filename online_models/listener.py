@@ -67,8 +67,8 @@ NOTHING = Memory()
 class Listener:
     """One listener.
 
-    history_max : events kept; then the oldest quarter goes, whole pages
-    marks_max : how many events back a repeated event_id is known
+    history_max : events kept, a page or more; then the oldest quarter goes, whole pages
+    marks_max : how many events back, within the history, a repeated event_id is known
     likes_max, offers_max : bounds of what is kept of each, the oldest goes first
 
     >>> ann = Listener("ann")
@@ -89,11 +89,12 @@ class Listener:
         likes_max: int = 2000,
         offers_max: int = 64,
     ) -> None:
+        if history_max < PAGE_EVENTS:
+            raise ValueError(f"history_max {history_max}, expected at least a page, {PAGE_EVENTS}")
         self.user_id, self.history_max, self.likes_max, self.offers_max = user_id, history_max, likes_max, offers_max
         self.counts = [0] * len(KINDS)
         self.base = 0
         self.history: list[Heard] = []
-        self.marks: dict[int, None] = {}
         self.marks_max = marks_max
         self.liked: dict[str, int] = {}
         self.blocked: dict[str, int] = {}
@@ -105,6 +106,7 @@ class Listener:
         self._forget_fold()
 
     def _forget_fold(self) -> None:
+        self.marks: dict[int, None] = {}
         self.tracks: dict[str, Memory] = {}
         self.artists: dict[str, Memory] = {}
         self.heard: list[str] = []  # tracks played past the skip, liked or saved, in order
@@ -149,7 +151,11 @@ class Listener:
         track_id, artist_id, at_ms, kind, _, share, _ = event
         skipped = kind == SKIP
         days = (at_ms - LANDMARK_MS) / DAY_MS
-        weight_30, weight_60, weight_90 = 2.0 ** (days / 30), 2.0 ** (days / 60), 2.0 ** (days / 90)
+        weight_30, weight_60, weight_90 = (
+            2.0 ** min(days / 30, 1000.0),  # as in `track.forward_decay`: a double ends past that
+            2.0 ** min(days / 60, 1000.0),
+            2.0 ** min(days / 90, 1000.0),
+        )
         start_ms = event.start_ms
         for place in self.habit_places(start_ms):
             self.habit_plays[place] += weight_60
@@ -286,7 +292,14 @@ class Listener:
         user = self.user_id.encode()
         head = head_of(row(HEAD + user))
         if head.base != self.base or sum(head.counts) < self.events:
-            fresh = Listener.restore(self.user_id, row, history_max=self.history_max, marks_max=self.marks_max)
+            fresh = Listener.restore(
+                self.user_id,
+                row,
+                history_max=self.history_max,
+                marks_max=self.marks_max,
+                likes_max=self.likes_max,
+                offers_max=self.offers_max,
+            )
             self.__dict__.update(fresh.__dict__)
             return
         for event in events_of(head, self.events - head.base, user, row):

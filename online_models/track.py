@@ -215,8 +215,10 @@ class TrackTable:
 
     def decayed(self, column: str, rows: Rows, at_ms: float) -> Doubles:
         """A forward-decayed column as it stands at `at_ms`, float64[n]."""
-        values: Doubles = self.counts[rows, COLUMN[column]] / forward_decay(at_ms, HALF_LIFE_DAYS[column])
-        return values
+        with np.errstate(over="ignore"):  # seen from decades before the events
+            values = self.counts[rows, COLUMN[column]] / forward_decay(at_ms, HALF_LIFE_DAYS[column])
+        finite: Doubles = np.minimum(values, 1e300)
+        return finite
 
     # --- changelog rows: one section byte, then the entity key
 

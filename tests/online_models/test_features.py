@@ -1,0 +1,159 @@
+"""Features: the same numbers for learning and serving, and what some of them say."""
+
+import numpy as np
+import pytest
+
+from online_models.checks.made_up import AT_MS, catalogue, listen, rows_of
+from online_models.features import (
+    CONTEXT,
+    FEATURES,
+    MEMORY,
+    TRACK,
+    context_of,
+    features,
+    features_of,
+    memory_of,
+    tracks_of,
+)
+from online_models.listener import Listener
+from online_models.listener_rows import LIKE, PLAY, SKIP, Heard
+from online_models.track import COLUMN, Doubles, TrackTable, forward_decay
+
+DAY_MS = 86_400_000
+
+
+def listener_of(*events: Heard) -> Listener:
+    listener = Listener("ann")
+    for event in events:
+        listener.learn_one(event)
+    return listener
+
+
+def counted(table: TrackTable) -> TrackTable:
+    """With plays, skips and likes of every entity."""
+    drawn = np.random.default_rng(3).integers(1, 50, len(table))
+    for name, amount in (("plays_90d", 2.0), ("skips_90d", 1.0)):
+        table.counts[: len(table), COLUMN[name]] = amount * drawn * forward_decay(AT_MS, 90.0)
+    table.counts[: len(table), COLUMN["likes"]] = drawn // 5
+    table.counts[0] = 0.0
+    return table
+
+
+def column(name: str, x: Doubles) -> list[float]:
+    return x[:, FEATURES.index(name)].tolist()
+
+
+@pytest.mark.parametrize("hour", [None, 0, 23])
+def test_learning_and_serving_compute_the_very_same_numbers(hour: int | None) -> None:
+    table, listener = counted(catalogue()), Listener("ann")
+    contexts, memories, rows, times, served = [], [], [], [], []
+    for n in range(200):
+        event = listen(n)
+        row = table.index("t:" + event.track_id)
+        contexts.append(context_of(listener, event.start_ms, hour))
+        memories.append(memory_of(listener, event.track_id, event.artist_id))
+        rows.append(row)
+        times.append(event.start_ms)
+        served.append(features_of(listener, table, np.array([row], np.int32), event.start_ms, hour)[0])
+        listener.learn_one(event)
+    tracks = tracks_of(table, np.array(rows, np.int32), np.array(times, np.float64))
+    learnt = features(np.array(contexts, np.float64), np.array(memories, np.float64), tracks)
+
+    assert np.array_equal(learnt, np.array(served))
+
+
+def test_a_candidate_has_the_same_features_alone_and_among_others() -> None:
+    table, listener = counted(catalogue()), listener_of(*(listen(n) for n in range(50)))
+    rows = rows_of(table)
+    together = features_of(listener, table, rows, AT_MS + DAY_MS)
+    alone = np.concatenate([features_of(listener, table, rows[[n]], AT_MS + DAY_MS) for n in range(len(rows))])
+
+    assert np.array_equal(together, alone)
+
+
+def test_restored_listener_has_the_same_features() -> None:
+    table, listener = counted(catalogue()), listener_of(*(listen(n) for n in range(100)))
+    again = Listener.restore("ann", listener.changed_rows().get)
+    later_ms = AT_MS + 20 * DAY_MS
+
+    assert np.array_equal(
+        features_of(listener, table, rows_of(table), later_ms), features_of(again, table, rows_of(table), later_ms)
+    )
+
+
+def test_every_name_has_its_number() -> None:
+    listener = Listener("ann")
+
+    assert len(context_of(listener, AT_MS)) == len(CONTEXT)
+    assert len(memory_of(listener, "t1", None)) == len(MEMORY)
+    assert tracks_of(catalogue(1), np.array([1], np.int32), AT_MS).shape == (1, len(TRACK))
+    assert len(set(FEATURES)) == len(FEATURES)
+
+
+def test_unlisted_track_is_scored_by_its_own_memory() -> None:
+    table = catalogue(1)
+    row = table.add("t:elsewhere")
+    listener = listener_of(Heard("elsewhere", None, AT_MS, PLAY, 1000, 100, 1))
+    x = features_of(listener, table, np.array([row], np.int32), AT_MS + 1000)
+
+    assert column("new_track", x) == [0.0]
+    assert column("new_artist", x) == [1.0]
+
+
+def test_asking_leaves_listener_and_table_as_they_were() -> None:
+    table, listener = catalogue(), listener_of(listen(0))
+    before = (len(table), len(listener.tracks), len(listener.artists))
+    features_of(listener, table, rows_of(table), AT_MS)
+
+    assert before == (len(table), len(listener.tracks), len(listener.artists))
+
+
+def test_track_that_was_skipped_has_a_higher_rate_than_one_that_was_played() -> None:
+    table = catalogue()
+    listener = listener_of(
+        *(Heard(f"t{n % 2}", f"a{n % 2}", AT_MS + 240_000 * n, SKIP if n % 2 else PLAY, 1000, 50, n) for n in range(20))
+    )
+    played, skipped = column("listener_track_rate", features_of(listener, table, rows_of(table)[:2], AT_MS + DAY_MS))
+
+    assert played < 0.0 < skipped
+
+
+def test_gap_is_counted_from_the_end_of_the_last_play() -> None:
+    table, listener = catalogue(), listener_of(Heard("t0", "a0", AT_MS, PLAY, 180_000, 100, 1))
+    gaps_ms = (0, 59_999, 60_000, 31 * 60_000)
+    x = np.concatenate([features_of(listener, table, rows_of(table)[:1], AT_MS + gap_ms) for gap_ms in gaps_ms])
+
+    np.testing.assert_allclose(column("gap", x), np.log1p([0, 0, 1, 31]) / 4)
+    assert column("new_session", x) == [0.0, 0.0, 0.0, 1.0]
+
+
+def test_hour_of_the_request_wins_over_utc() -> None:
+    table, listener = catalogue(), Listener("ann")
+    row, midnight_ms = rows_of(table)[:1], AT_MS // DAY_MS * DAY_MS
+    x = np.concatenate(
+        [
+            features_of(listener, table, row, midnight_ms),
+            features_of(listener, table, row, midnight_ms + 6 * 3_600_000),
+            features_of(listener, table, row, midnight_ms, 6),
+        ]
+    )
+
+    np.testing.assert_allclose(column("sin_hour", x), [0.0, 1.0, 1.0], atol=1e-12)
+
+
+def test_liked_track_says_so() -> None:
+    table, listener = catalogue(), listener_of(Heard("t1", "a1", AT_MS, LIKE, 0, 100, 1))
+
+    assert column("liked", features_of(listener, table, rows_of(table)[:3], AT_MS)) == [0.0, 1.0, 0.0]
+
+
+def test_event_that_comes_years_late_has_finite_features() -> None:
+    table = catalogue()
+    row = rows_of(table)[:1]
+    listener = listener_of(*(Heard("t0", "a0", AT_MS + n, SKIP, 0, 0, n) for n in range(50)))
+    table.counts[row, COLUMN["plays_90d"]] = table.counts[row, COLUMN["skips_90d"]] = 50 * forward_decay(AT_MS, 90.0)
+    for years in (1, 5, 20, 53):
+        x = features_of(listener, table, row, AT_MS - years * 365 * DAY_MS)
+
+        assert np.isfinite(x).all()
+        assert np.abs(x).max() < 1000.0

@@ -57,8 +57,7 @@ class Memory:
         self.count += 1
         self.last_ms = at_ms
         self.plays += weight
-        if skipped:
-            self.skips += weight
+        self.skips += weight * skipped
 
 
 NOTHING = Memory()
@@ -118,8 +117,7 @@ class Listener:
         self.habit_plays, self.habit_skips = [0.0] * sum(HABITS), [0.0] * sum(HABITS)  # 60 days
         self.hour_plays = self.hour_skips = 0.0  # half-life one hour, as of last_ms
         self.pace_plays = self.pace_skips = 0.0  # half-life three minutes, as of last_ms
-        self.last_ms = 0
-        self.session_plays = self.session_skips = 0
+        self.last_ms = self.session_plays = self.session_skips = 0
 
     @property
     def events(self) -> int:
@@ -150,17 +148,12 @@ class Listener:
             return
         track_id, artist_id, at_ms, kind, _, share, _ = event
         skipped = kind == SKIP
-        days = (at_ms - LANDMARK_MS) / DAY_MS
-        weight_30, weight_60, weight_90 = (
-            2.0 ** min(days / 30, 1000.0),  # as in `track.forward_decay`: a double ends past that
-            2.0 ** min(days / 60, 1000.0),
-            2.0 ** min(days / 90, 1000.0),
-        )
+        days = min((at_ms - LANDMARK_MS) / DAY_MS, 30_000.0)  # in 2092 a double ends
+        weight_30, weight_60, weight_90 = 2.0 ** (days / 30), 2.0 ** (days / 60), 2.0 ** (days / 90)
         start_ms = event.start_ms
         for place in self.habit_places(start_ms):
             self.habit_plays[place] += weight_60
-            if skipped:
-                self.habit_skips[place] += weight_60
+            self.habit_skips[place] += weight_60 * skipped
         self.plays += weight_30
         self._memory(self.tracks, track_id).learn_one(at_ms, weight_90, skipped)
         if artist_id is not None:
@@ -292,14 +285,8 @@ class Listener:
         user = self.user_id.encode()
         head = head_of(row(HEAD + user))
         if head.base != self.base or sum(head.counts) < self.events:
-            fresh = Listener.restore(
-                self.user_id,
-                row,
-                history_max=self.history_max,
-                marks_max=self.marks_max,
-                likes_max=self.likes_max,
-                offers_max=self.offers_max,
-            )
+            bounds = {name: vars(self)[name] for name in ("history_max", "marks_max", "likes_max", "offers_max")}
+            fresh = Listener.restore(self.user_id, row, **bounds)
             self.__dict__.update(fresh.__dict__)
             return
         for event in events_of(head, self.events - head.base, user, row):

@@ -2,6 +2,8 @@
 
 import msgspec
 
+SETTING_MAX = 1000.0  # what an experiment may set is brought within: infinite weights rank nothing
+
 
 class Surface(msgspec.Struct, frozen=True):
     """A kind of playlist.
@@ -32,12 +34,13 @@ class Surface(msgspec.Struct, frozen=True):
             kind, _, key = name.partition(".")
             if isinstance(value, str):
                 continue
+            value = min(SETTING_MAX, max(-SETTING_MAX, float(value)))
             if kind == "weights" and key in weights:
-                weights[key] = float(value)
+                weights[key] = value
             elif kind == "channel_weights" and key in channel_weights:
-                channel_weights[key] = float(value)
+                channel_weights[key] = value
             elif name in ("diversity", "familiar"):
-                fields[name] = min(1.0, max(0.0, float(value)))
+                fields[name] = min(1.0, max(0.0, value))
             elif name in ("spacing", "explore_every"):
                 fields[name] = max(0, int(value))
         return msgspec.structs.replace(self, weights=weights, channel_weights=channel_weights, **fields)

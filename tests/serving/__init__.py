@@ -1,0 +1,1 @@
+"""Tests of the read path: pure, without a broker."""

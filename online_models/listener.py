@@ -35,6 +35,7 @@ from online_models.track import DAY_MS, LANDMARK_MS
 
 SESSION_GAP_MS = 30 * 60_000
 OUTCOMES = 4
+FAVOURITES = 200
 HABITS = (27, 27, 72, 72)  # sizes of the tables of `Listener.habit_places`
 FINISHED, LEFT, SKIPPED = range(3)  # how a play ended
 _HOUR_MS, _MINUTE_MS, _PACE_MS = 3_600_000, 60_000, 180_000
@@ -58,6 +59,11 @@ class Memory:
         self.last_ms = at_ms
         self.plays += weight
         self.skips += weight * skipped
+
+    @property
+    def liking(self) -> float:
+        """Plays less skips, forward-decayed: memories of one kind keep their order for ever."""
+        return self.plays - 1.5 * self.skips
 
 
 NOTHING = Memory()
@@ -108,6 +114,7 @@ class Listener:
         self.marks: dict[int, None] = {}
         self.tracks: dict[str, Memory] = {}
         self.artists: dict[str, Memory] = {}
+        self.favourites: dict[str, Memory] = {}  # tracks with the greatest `Memory.liking`, up to twice FAVOURITES
         self.heard: list[str] = []  # tracks played past the skip, liked or saved, in order
         self.recent: deque[str] = deque(maxlen=20)  # tracks played or skipped, newest last
         self.outcomes: deque[int] = deque([0] * OUTCOMES, OUTCOMES)  # 1 skipped, -1 played, newest first
@@ -155,7 +162,9 @@ class Listener:
             self.habit_plays[place] += weight_60
             self.habit_skips[place] += weight_60 * skipped
         self.plays += weight_30
-        self._memory(self.tracks, track_id).learn_one(at_ms, weight_90, skipped)
+        memory = self._memory(self.tracks, track_id)
+        memory.learn_one(at_ms, weight_90, skipped)
+        self._favour(track_id, memory)
         if artist_id is not None:
             self._memory(self.artists, artist_id).learn_one(at_ms, weight_60, skipped)
         if skipped:
@@ -184,6 +193,15 @@ class Listener:
         if memory is None:
             memory = memories[key] = Memory()
         return memory
+
+    def _favour(self, track_id: str, memory: Memory) -> None:
+        if memory.liking <= 0.0:
+            self.favourites.pop(track_id, None)
+            return
+        self.favourites[track_id] = memory
+        if len(self.favourites) > 2 * FAVOURITES:
+            best = sorted(self.favourites.items(), key=lambda entry: -entry[1].liking)
+            self.favourites = dict(best[:FAVOURITES])
 
     def _hear(self, track_id: str) -> None:
         self._memory(self.tracks, track_id).places.append(len(self.heard))

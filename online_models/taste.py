@@ -4,6 +4,8 @@ import numpy as np
 
 from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
+_NONE = np.zeros(0, np.int32)
+
 
 def taste(table: TrackTable, rows: Rows, weights: Doubles) -> tuple[Rows, Doubles]:
     """Artists and tags of some tracks, heaviest first, with weights that sum to one.
@@ -27,20 +29,39 @@ def taste(table: TrackTable, rows: Rows, weights: Doubles) -> tuple[Rows, Double
     return unique[order].astype(np.int32), sums[order] / max(sums.sum(), 1e-12)
 
 
+class Tops:
+    """The most popular tracks of each artist and tag, looked up anew now and then.
+
+    per_part : tracks of each; reuse : times that an answer is given before it is looked up anew; parts_max : answers kept
+    """
+
+    def __init__(self, table: TrackTable, *, per_part: int = 50, reuse: int = 64, parts_max: int = 50_000) -> None:
+        self.table, self.per_part, self.reuse, self.parts_max = table, per_part, reuse, parts_max
+        self._known: dict[int, tuple[int, int, Rows]] = {}  # part -> (times left, members then, tracks)
+
+    def top(self, part: int) -> Rows:
+        """The tracks of a part, unordered, int32[n], n <= per_part; looked up at once where tracks came or went."""
+        members = self.table.members.get(part, {})
+        left, size, rows = self._known.get(part, (0, 0, _NONE))
+        if left <= 0 or size != len(members):
+            left, rows = self.reuse, np.fromiter(members, np.int32)
+            if len(rows) > self.per_part:
+                popularity = self.table.counts[rows, COLUMN["popularity_14d"]]
+                rows = rows[np.argpartition(-popularity, self.per_part)[: self.per_part]]
+            if len(self._known) >= self.parts_max:
+                del self._known[next(iter(self._known))]
+        self._known[part] = left - 1, len(members), rows
+        return rows
+
+
 def tracks_of_taste(
-    table: TrackTable, parts: Rows, weights: Doubles, n: int, *, per_part: int = 50
+    table: TrackTable, parts: Rows, weights: Doubles, n: int, *, tops: Tops | None = None
 ) -> tuple[Rows, Doubles]:
-    """Tracks of some artists and tags: the most popular `per_part` of each, scored by the weights of all that they belong to."""
-    rows: list[int] = []
-    scores: list[float] = []
-    popularity = table.counts[:, COLUMN["popularity_14d"]]
-    for part, weight in zip(parts.tolist(), weights.tolist(), strict=True):
-        members = np.fromiter(table.members.get(part, {}), np.int32)
-        if len(members) > per_part:
-            members = members[np.argpartition(-popularity[members], per_part)[:per_part]]
-        rows.extend(members.tolist())
-        scores.extend([weight] * len(members))
-    unique, places = np.unique(np.array(rows, np.int32), return_inverse=True)
-    sums = np.bincount(places, np.array(scores, np.float64), len(unique)).astype(np.float64)
+    """The most popular tracks of some artists and tags, scored by the weights of all that they belong to, best first."""
+    tops = Tops(table) if tops is None else tops
+    found = [tops.top(part) for part in parts.tolist()] or [_NONE]
+    scores = np.repeat(weights, [len(rows) for rows in found]) if len(parts) else np.zeros(0)
+    unique, places = np.unique(np.concatenate(found), return_inverse=True)
+    sums = np.bincount(places, scores, len(unique)).astype(np.float64)
     order = np.argsort(-sums, kind="stable")[:n]
     return unique[order].astype(np.int32), sums[order]

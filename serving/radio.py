@@ -8,12 +8,14 @@ A deadline is kept by falling down a declared ladder (`LADDER`), never by an err
 from collections.abc import Callable
 from hashlib import blake2b
 
+import msgspec
 import numpy as np
 
 from serving.answer import answer
 from serving.candidates import CHANNELS
 from serving.candidates.channel import propose
 from serving.exploration import explore
+from serving.favourites import NO_FAVOURITES, favourites_of
 from serving.filters import FILTERS
 from serving.preranking import prerank
 from serving.ranking import rank, unranked
@@ -48,10 +50,11 @@ class Radio:
             passed = elapsed_ms() / request.deadline_ms
             return next(name for name, share in LADDER.items() if passed <= share)
 
-        query, arms = self._query(request, at_ms)
         begun = level()
-        if begun == "popular":
-            query = _only_popular(query)
+        surface, arms = self._surface(request)
+        query = (
+            self._query(request, surface, at_ms) if begun != "popular" else self._cheap_query(request, surface, at_ms)
+        )
         candidates, trace = self._candidates(query)
         if begun == "popular" or (now := level()) == "popular":
             ranked, reached = unranked(candidates), "popular"
@@ -59,39 +62,41 @@ class Radio:
             ranked, reached = rank(query, candidates), "no-rerank"
         else:
             ranked, reached = self._rerank(query, rank(query, candidates)), "full"
-        places = [Place(int(row), source) for source, row in enumerate(ranked.candidates.rows.tolist())]
-        slate = explore(query, places, request.size) if reached == "full" else places[: request.size]
+        best = ranked.candidates.rows[: request.size].tolist()
+        slate = [Place(row, source) for source, row in enumerate(best)]
+        if reached == "full":
+            slate = explore(query, slate, request.size)
         self._check(query, slate)
         return answer(query, ranked, slate, arms, reached, trace, elapsed_ms())
 
-    def _query(self, request: PlaylistRequest, at_ms: int) -> tuple[Query, dict[str, str]]:
-        replica, context = self.replica, request.context
-        listener = replica.listeners.get(request.user_id)
-        surface, arms = self._surface(request)
-        heard = replica.table.indices(listener.heard[: -HISTORY - 1 : -1])
+    def _query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
+        table, listener = self.replica.table, self.replica.listeners.get(request.user_id)
+        heard = table.indices(listener.heard[: -HISTORY - 1 : -1])
         history = heard
         if listener.profile is not None and len(heard) < HISTORY:
-            parts = ["a:" + each for each in listener.profile.favourite_artists] + [
-                "g:" + each for each in listener.profile.favourite_tags
-            ]
-            history = np.concatenate([heard, np.array([replica.table.index(part) for part in parts], np.int32)])[
-                :HISTORY
-            ]
-        vector = (
-            replica.tower.listener_vectors(history[None, :])[0]
-            if len(history)
-            else np.zeros(replica.table.dims, np.float32)
-        )
-        seed = int.from_bytes(blake2b(request.request_id.encode(), digest_size=8).digest(), "big")
-        hour = context.hour if context is not None else None
-        return Query(request, surface, listener, replica, at_ms, hour, heard, vector, np.random.default_rng(seed)), arms
+            named = [f"a:{artist}" for artist in listener.profile.favourite_artists]
+            named += [f"g:{tag}" for tag in listener.profile.favourite_tags]
+            history = np.concatenate([heard, np.array([table.index(part) for part in named], np.int32)])[:HISTORY]
+        vector = np.zeros(table.dims, np.float32)
+        if len(history):
+            vector = self.replica.tower.listener_vectors(history[None, :])[0]
+        favourites = favourites_of(listener, table, at_ms)
+        hour = request.context.hour if request.context is not None else None
+        rng = np.random.default_rng(_hash(request.request_id))
+        return Query(request, surface, listener, self.replica, at_ms, hour, heard, vector, favourites, rng)
+
+    def _cheap_query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
+        """For popular tracks alone: nothing is computed that only the other channels need."""
+        popular = msgspec.structs.replace(surface, channels={"popular": 200}, explore_every=0)
+        listener, none = self.replica.listeners.get(request.user_id), np.zeros(0, np.int32)
+        vector, rng = np.zeros(self.replica.table.dims, np.float32), np.random.default_rng(0)
+        return Query(request, popular, listener, self.replica, at_ms, None, none, vector, NO_FAVOURITES, rng)
 
     def _surface(self, request: PlaylistRequest) -> tuple[Surface, dict[str, str]]:
         """The surface with the settings of the listener's arms: one experiment of each layer, by a hash of salt and listener."""
         surface, arms = SURFACES[request.surface], dict[str, str]()
         for name, experiment in sorted(self.replica.experiments.items()):
-            key = f"{experiment.salt or experiment.layer}:{request.user_id}"
-            point = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") / 2.0**64
+            point = _hash(f"{experiment.salt or experiment.layer}:{request.user_id}") / 2.0**64
             for arm, share in experiment.arms.items():
                 if point < share:
                     arms[name] = arm
@@ -134,19 +139,5 @@ class Radio:
         assert not any(keys[row][2:] in query.listener.blocked for row in rows), "a slate holds no blocked track"
 
 
-def _only_popular(query: Query) -> Query:
-    surface = query.surface
-    cheap = Surface(
-        surface.name, {"popular": 200}, {"popular": 1.0}, surface.weights, surface.heard_within_ms, explore_every=0
-    )
-    return Query(
-        query.request,
-        cheap,
-        query.listener,
-        query.replica,
-        query.at_ms,
-        query.hour,
-        query.heard,
-        query.vector,
-        query.rng,
-    )
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")

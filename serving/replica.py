@@ -7,23 +7,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from online_models.bandits.thompson import Thompson
 from online_models.index.hnsw import HnswIndex
 from online_models.index.interface import VectorIndex
 from online_models.listener_rows import CHOICES, HEAD, PAGE
 from online_models.listeners import Listeners
 from online_models.popularity import Popularity
 from online_models.ranker import BLOCK, RankerMix
-from online_models.track import CATALOGUE, COLUMN, META, VECTORS, Floats, Rows, TrackTable
+from online_models.taste import Tops
+from online_models.track import CATALOGUE, META, VECTORS, Floats, Rows, TrackTable
 from online_models.two_tower import TwoTower
+from serving.newcomers import Newcomers, find_newcomers
 from streams.messages import Experiment, MessageError, decode
 from streams.topics import EXPERIMENTS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS_CHANGELOG
+
+REFRESH_MS = 1000
 
 
 class Replica:
     """In memory, bounded: by `TrackTable.entities_max`, `Listeners.events_max` and the partitions that it is given.
 
     moves_max : index updates of one `tick`
-    new_plays_max : plays and offers up to which a track is new
+    new_plays_max : plays and offers up to which a track is new; newcomers_max : of them that are looked at
     """
 
     def __init__(
@@ -34,18 +39,21 @@ class Replica:
         listeners: Listeners | None = None,
         moves_max: int = 500,
         new_plays_max: int = 20,
+        newcomers_max: int = 2000,
     ) -> None:
         self.table = TrackTable() if table is None else table
         self.index: VectorIndex = HnswIndex(dims=self.table.dims + 1) if index is None else index
         self.listeners = Listeners() if listeners is None else listeners
-        self.ranker, self.tower, self.popularity = RankerMix(), TwoTower(self.table), Popularity(self.table)
+        self.ranker, self.tower = RankerMix(), TwoTower(self.table)
+        self.popularity, self.tops, self.bandit = Popularity(self.table), Tops(self.table), Thompson(self.table)
         self.experiments: dict[str, Experiment] = {}
         self.song = np.zeros(0, np.int32)  # tracks of one number are the same song
-        self.moves_max, self.new_plays_max = moves_max, new_plays_max
+        self.moves_max, self.new_plays_max, self.newcomers_max = moves_max, new_plays_max, newcomers_max
         self._songs: dict[tuple[str, str], int] = {}
         self._stale: dict[int, None] = {}
-        self._new = np.zeros(0, np.int32)
-        self._new_at_ms = -(10**18)
+        self._newcomers: Newcomers | None = None
+        self._newcomers_old = True  # track rows have changed since
+        self._newcomers_at_ms = 0
 
     def apply(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         """Take rows of a topic, in their order; rows that are not for it are left out."""
@@ -55,6 +63,7 @@ class Replica:
                 continue
             if topic == TRACKS_CHANGELOG.name:
                 row = self.table.apply_row(key, value)
+                self._newcomers_old = True
                 if section == CATALOGUE:
                     self._list(row)
                 if section in (CATALOGUE, VECTORS):
@@ -82,14 +91,15 @@ class Replica:
         """What stands in the index, float32[n, dims + 1]: the track tower and its bias."""
         return np.concatenate([self.table.out_vectors(rows), self.table.bias[rows, None]], axis=1)
 
-    def new_tracks(self, at_ms: int) -> Rows:
-        """Tracks of the catalogue that few have heard or been offered; looked up anew every second of event time."""
-        if not self._new_at_ms <= at_ms < self._new_at_ms + 1000:
-            listed = self.table.listed_rows()
-            counts = self.table.counts[listed]
-            seen = counts[:, COLUMN["plays"]] + counts[:, COLUMN["skips"]] + counts[:, COLUMN["trials"]]
-            self._new, self._new_at_ms = listed[seen <= self.new_plays_max], at_ms
-        return self._new
+    def newcomers(self, at_ms: int) -> Newcomers:
+        """The new tracks; looked up anew once track rows have changed, at most every REFRESH_MS of event time."""
+        fresh = self._newcomers_at_ms <= at_ms < self._newcomers_at_ms + REFRESH_MS
+        if self._newcomers is None or (self._newcomers_old and not fresh):
+            self._newcomers = find_newcomers(
+                self.table, self.bandit, seen_max=self.new_plays_max, most=self.newcomers_max
+            )
+            self._newcomers_old, self._newcomers_at_ms = False, at_ms
+        return self._newcomers
 
     def _list(self, row: int) -> None:
         if row >= len(self.song):

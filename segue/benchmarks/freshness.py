@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from online_models.listener_rows import HEAD, head_of, user_of
@@ -126,7 +127,7 @@ class _Prober:
                 task = asyncio.create_task(self._round_trip(f"probe-{who}", counts[who], number))
                 running.add(task)
                 task.add_done_callback(running.discard)
-                task.add_done_callback(lambda _, who=who: busy.discard(who))
+                task.add_done_callback(partial(_done, busy, who))
             await asyncio.sleep(max(0.0, began + (number + 1) / per_s - time.perf_counter()))
         await asyncio.gather(*running)
 
@@ -182,3 +183,7 @@ class _Prober:
             expected, visible = self._waiting.get(user_of(key), (0, None))
             if visible is not None and not visible.done() and sum(head_of(value).counts) >= expected:
                 visible.set_result(time.perf_counter())
+
+
+def _done(busy: set[int], who: int, _task: "asyncio.Task[None]") -> None:
+    busy.discard(who)

@@ -5,7 +5,6 @@ import numpy as np
 from online_models.taste import taste, tracks_of_taste
 from online_models.track import Doubles, Rows
 from serving.candidates.channel import NOTHING
-from serving.candidates.favourites import favourite_tracks
 from serving.slate import Query
 
 PARTS_MAX = 12
@@ -14,8 +13,8 @@ PARTS_MAX = 12
 def by_taste(query: Query, limit: int) -> tuple[Rows, Doubles]:
     """By the inverted index over artists and tags."""
     table, profile = query.replica.table, query.listener.profile
-    ids, scores = favourite_tracks(query.listener, query.at_ms)
-    parts, weights = taste(table, table.indices(ids), np.maximum(scores, 0.0)) if ids else NOTHING
+    known = query.favourites
+    parts, weights = taste(table, known.rows, np.maximum(known.likings, 0.0)) if len(known.rows) else NOTHING
     if profile is not None:
         named = [table.index("g:" + tag) for tag in profile.favourite_tags] + [
             table.index("a:" + artist) for artist in profile.favourite_artists
@@ -25,4 +24,4 @@ def by_taste(query: Query, limit: int) -> tuple[Rows, Doubles]:
         weights = np.concatenate([np.full(len(named), 1.0 / max(1, len(named))), weights[:PARTS_MAX]])
     if not len(parts):
         return NOTHING
-    return tracks_of_taste(table, parts[:PARTS_MAX], weights[:PARTS_MAX], limit)
+    return tracks_of_taste(table, parts[:PARTS_MAX], weights[:PARTS_MAX], limit, tops=query.replica.tops)

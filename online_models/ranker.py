@@ -5,12 +5,12 @@ histogram of predictions by outcome, made before learning. Blocks of all partiti
 serving multiplies candidates with; McMahan et al. 2013 for the model, McMahan et al. 2017 for the averaging.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
-from river import linear_model, optim
 
+from online_models.dense_logistic import DenseLogisticRegression
 from online_models.features import FEATURES
 from online_models.track import Doubles
 
@@ -19,17 +19,6 @@ PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02}
 BINS = 200
 BLOCK = b"r"
 _VERSION = b"\x01"
-
-
-class FastAdaGrad(optim.AdaGrad):
-    """River's AdaGrad with its loop's lookups made once per step: a quarter less time per example, the same numbers."""
-
-    def _step_with_dict(self, w: dict[str, float], g: dict[str, float]) -> dict[str, float]:
-        g2, rate, eps = self.g2, self.learning_rate, self.eps
-        for name, gradient in g.items():
-            squared = g2[name] = g2[name] + gradient * gradient
-            w[name] -= rate / (squared + eps) ** 0.5 * gradient
-        return w
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
@@ -45,50 +34,45 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Objective:
-    """One objective's River model and what it predicted so far."""
+    """One objective's River model and what it predicted so far; x : float64[len(FEATURES)], in the order of FEATURES."""
 
     def __init__(self, prior: float, lr: float) -> None:
-        intercept = float(np.log(prior / (1.0 - prior)))
-        self.model = linear_model.LogisticRegression(
-            FastAdaGrad(lr), intercept_init=intercept, intercept_lr=0.01, clip_gradient=2.0
-        )
+        self.model = DenseLogisticRegression(len(FEATURES), prior=prior, lr=lr)
         self.examples = 0
         self.histogram = np.zeros((2, BINS), np.int64)
 
-    def learn_one(self, x: Mapping[str, float], label: bool, weight: float = 1.0) -> float:
+    def predict_one(self, x: Doubles) -> float:
+        """The probability."""
+        return self.model.predict_one(x)
+
+    def learn_one(self, x: Doubles, label: bool, weight: float = 1.0) -> float:
         """Predict, then learn; answers the probability from before learning."""
-        predicted: float = self.model.predict_proba_one(x)[True]
-        self.model.learn_one(x, label, weight) if weight != 1.0 else self.model.learn_one(x, label)
+        predicted = self.model.learn_one(x, label, weight)
         self.examples += 1
         self.histogram[int(label), min(int(predicted * BINS), BINS - 1)] += 1
         return predicted
 
     def encode(self) -> bytes:
         """The state as a block."""
-        weights, squared = self.model.weights, self.model.optimizer.g2
+        model = self.model
         block = Block(
             list(FEATURES),
             self.examples,
-            self.model.intercept,
-            self.model.optimizer.n_iterations,
-            np.array([weights.get(name, 0.0) for name in FEATURES]).tobytes(),
-            np.array([squared.get(name, 0.0) for name in FEATURES]).tobytes(),
+            model.intercept,
+            model.optimizer.n_iterations,
+            model.w.tobytes(),
+            model.optimizer.g2.tobytes(),
             self.histogram.tobytes(),
         )
         return _VERSION + msgspec.msgpack.encode(block)
 
     def restore(self, value: bytes) -> None:
         """Go on from a block; features that it does not know start at zero."""
-        block = decode_block(value)
-        self.examples, self.model.intercept = block.examples, block.intercept
-        self.model.optimizer.n_iterations = block.iterations
-        learnt = zip(
-            block.features, np.frombuffer(block.weights).tolist(), np.frombuffer(block.squared).tolist(), strict=True
-        )
-        for name, weight, squared in learnt:
-            if name in FEATURES:
-                self.model._weights[name] = weight
-                self.model.optimizer.g2[name] = squared
+        block, model = decode_block(value), self.model
+        self.examples, model.intercept = block.examples, block.intercept
+        model.optimizer.n_iterations = block.iterations
+        model.w[:] = _in_order(block, block.weights)
+        model.optimizer.g2[:] = _in_order(block, block.squared)
         self.histogram = np.frombuffer(block.histogram, np.int64).reshape(2, BINS).copy()
 
 
@@ -96,7 +80,7 @@ class Ranker:
     """All objectives of one learner partition.
 
     >>> ranker = Ranker()
-    >>> x = dict.fromkeys(FEATURES, 0.5)
+    >>> x = np.full(len(FEATURES), 0.5)
     >>> first = ranker.learn_one("skip", x, True)
     >>> ranker.learn_one("skip", x, True) > first
     True
@@ -106,7 +90,7 @@ class Ranker:
         self.objectives = {name: Objective(PRIORS[name], lr) for name in OBJECTIVES}
         self._changed: set[str] = set()
 
-    def learn_one(self, objective: str, x: Mapping[str, float], label: bool, weight: float = 1.0) -> float:
+    def learn_one(self, objective: str, x: Doubles, label: bool, weight: float = 1.0) -> float:
         """Predict one example of an objective, then learn from it; answers the prediction."""
         self._changed.add(objective)
         return self.objectives[objective].learn_one(x, label, weight)
@@ -148,7 +132,7 @@ class RankerMix:
         if examples.sum() <= 0:
             return
         share = examples / examples.sum()
-        self._weights[:, place] = share @ np.array([_by_name(block) for block in blocks.values()])
+        self._weights[:, place] = share @ np.array([_in_order(block, block.weights) for block in blocks.values()])
         self._intercepts[place] = share @ np.array([block.intercept for block in blocks.values()])
 
     def score_many(self, x: Doubles) -> dict[str, Doubles]:
@@ -189,6 +173,7 @@ def _histogram(block: Block) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     return np.frombuffer(block.histogram, np.int64).reshape(2, BINS)
 
 
-def _by_name(block: Block) -> Doubles:
-    known = dict(zip(block.features, np.frombuffer(block.weights).tolist(), strict=True))
+def _in_order(block: Block, values: bytes) -> Doubles:
+    """A block's float64 values in the order of FEATURES, 0 for those that it does not know."""
+    known = dict(zip(block.features, np.frombuffer(values).tolist(), strict=True))
     return np.array([known.get(name, 0.0) for name in FEATURES])

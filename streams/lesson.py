@@ -7,7 +7,7 @@ step and is vectorised. `hear` says what an event is an example of; nothing else
 import numpy as np
 
 from online_models.colistening import session_weights
-from online_models.features import FEATURES, context_of, features, memory_of, tracks_of
+from online_models.features import context_of, features, memory_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import KINDS, LIKE, PLAY, SAVE, SHARE, SKIP, Heard
 from online_models.ranker import Ranker
@@ -95,10 +95,8 @@ class Lesson:
         table, context = self.replica.table, np.array(self._context, np.float64)
         tracks = tracks_of(table, np.array(self._example_rows, np.int32), context[:, 0])
         learn_one = self.ranker.learn_one
-        for values, event in zip(
-            features(context, np.array(self._memory, np.float64), tracks).tolist(), self._events, strict=True
-        ):
-            x = dict(zip(FEATURES, values, strict=True))
+        examples = features(context, np.array(self._memory, np.float64), tracks)
+        for x, event in zip(examples, self._events, strict=True):
             if event.kind in (PLAY, SKIP):
                 self.predicted_skips.append(learn_one("skip", x, event.kind == SKIP))
                 learn_one("complete", x, event.kind == PLAY and event.share >= 90)

@@ -15,11 +15,6 @@ _DRAWN = np.random.default_rng(5).normal(size=(32, len(FEATURES)))
 _KEY = BLOCK + OBJECTIVES[0].encode()
 
 
-def example(values: Doubles) -> dict[str, float]:
-    """A row of features by name."""
-    return dict(zip(FEATURES, values.tolist(), strict=True))
-
-
 def hostile_features() -> Iterator[Doubles]:
     """The features that extreme times and durations lead to, float64[n, len(FEATURES)] each."""
     listener, table = Listener("ann"), catalogue(4)
@@ -30,16 +25,16 @@ def hostile_features() -> Iterator[Doubles]:
 
 
 def _predict(objective: Objective, values: Doubles) -> float:
-    return float(objective.model.predict_proba_one(example(values))[True])
+    return objective.predict_one(values)
 
 
 def _teach(objective: Objective, n: int) -> None:
     values = _DRAWN[n % len(_DRAWN)]
-    objective.learn_one(example(values), bool(values[0] > 0.0), 1.0 + n % 3)
+    objective.learn_one(values, bool(values[0] > 0.0), 1.0 + n % 3)
 
 
 def _agree(objective: Objective) -> None:
-    objective.learn_one(example(_DRAWN[0]), True)
+    objective.learn_one(_DRAWN[0], True)
 
 
 def _restore(objective: Objective) -> Objective:
@@ -51,7 +46,7 @@ def _restore(objective: Objective) -> Objective:
 def _hostile(objective: Objective) -> Iterator[Doubles]:
     for x in hostile_features():
         for values in x:
-            yield np.array([objective.learn_one(example(values), True), _predict(objective, values)])
+            yield np.array([objective.learn_one(values, True), _predict(objective, values)])
 
 
 def _objective(name: str) -> Checkable[Objective]:
@@ -76,7 +71,7 @@ def block(n: int, label: bool | None = None) -> bytes:
         if label is None:
             _teach(objective, n + place)
         else:
-            objective.learn_one(example(_DRAWN[0]), label)
+            objective.learn_one(_DRAWN[0], label)
     return objective.encode()
 
 

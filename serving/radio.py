@@ -93,16 +93,20 @@ class Radio:
         return Query(request, popular, listener, self.replica, at_ms, None, none, vector, NO_FAVOURITES, rng)
 
     def _surface(self, request: PlaylistRequest) -> tuple[Surface, dict[str, str]]:
-        """The surface with the settings of the listener's arms: one experiment of each layer, by a hash of salt and listener."""
-        surface, arms = SURFACES[request.surface], dict[str, str]()
+        """The surface with the settings of the listener's arms: one experiment of each layer, by a hash of salt and listener.
+
+        Experiments of one layer share its listeners out, in the order of their names.
+        """
+        surface, arms, points = SURFACES[request.surface], dict[str, str](), dict[str, float]()
         for name, experiment in sorted(self.replica.experiments.items()):
-            point = _hash(f"{experiment.salt or experiment.layer}:{request.user_id}") / 2.0**64
+            salt = experiment.salt or experiment.layer
+            point = points[salt] if salt in points else _hash(f"{salt}:{request.user_id}") / 2.0**64
             for arm, share in experiment.arms.items():
-                if point < share:
+                if 0.0 <= point < share:
                     arms[name] = arm
                     surface = surface.changed_by(experiment.settings.get(arm, {}))
-                    break
                 point -= share
+            points[salt] = point  # below zero once an arm is found: no other experiment of the layer has one then
         return surface, arms
 
     def _candidates(self, query: Query) -> tuple[Candidates, Trace]:

@@ -462,6 +462,17 @@ def test_layers_cut_the_listeners_independently(small: LocalCluster) -> None:
     assert 25 < both < 75
 
 
+def test_a_listener_is_in_one_experiment_of_a_layer_at_most(small: LocalCluster) -> None:
+    experiment(small, "x", Experiment("x", "l", {"a": 0.3, "b": 0.2}))
+    experiment(small, "y", Experiment("y", "l", {"a": 0.4}))
+
+    arms = [ask(small, request(f"x{number}", size=1)).arms for number in range(400)]
+
+    assert max(len(each) for each in arms) == 1
+    shares = [sum(each.get(name) == arm for each in arms) / 400 for name, arm in (("x", "a"), ("x", "b"), ("y", "a"))]
+    assert shares == pytest.approx([0.3, 0.2, 0.4], abs=0.07)
+
+
 def test_an_experiment_that_ended_changes_nothing_any_more(small: LocalCluster) -> None:
     experiment(small, "x", Experiment("x", "l", {"a": 1.0}))
     experiment(small, "x", None)

@@ -141,12 +141,15 @@ def conserved(world: World, seen: Durable) -> list[str]:
     """The keepers' rows are the sum of the committed deltas, each once; who lives holds what the log holds, and learners read it."""
     wrong = list[str]()
     for number, (table, owner) in enumerate(zip(seen.tables, world.owners("keeper"), strict=True)):
-        summed, taken = TrackTable(dims=DIMS), set[tuple[int, int]]()
+        summed, taken = TrackTable(dims=DIMS), dict[tuple[int, int], bytes | None]()
         for record in world.log.all(TRACK_DELTAS.name, number):
             delta = decode_delta(record.value)
-            if (delta.source, delta.seq) not in taken:
-                taken.add((delta.source, delta.seq))
+            place = delta.source, delta.seq
+            if place not in taken:
+                taken[place] = record.value
                 apply_delta(summed, msgspec.structs.replace(delta, pairs_from=b"", pairs_to=b"", pair_weights=b""))
+            elif taken[place] != record.value:
+                wrong.append(f"learner {delta.source} sent two deltas of number {delta.seq} to keeper {number}")
         living: Any = owner.processor
         for name, other in (("the sum of its deltas", summed), ("the living keeper", living.table)):
             wrong += [f"keeper {number} is not {name}: {each}" for each in _rows_apart(table, other, owned_by=number)]

@@ -453,6 +453,19 @@ def test_deltas_of_steps_and_flushes_are_numbered_without_a_repetition() -> None
     assert one.meta.seq == seqs[-1]
 
 
+def test_vectors_that_another_partition_of_the_process_learnt_are_numbered_and_the_number_is_kept() -> None:
+    one = learner(*(track(f"t{n}") for n in range(5)))
+    other = learner(partition=1, replica=one.replica)
+    other.two_tower = one.two_tower
+    learn(one, *(event(track_id=f"t{n % 5}", at_ms=NOW_MS + n) for n in range(30)))
+    one.lesson.train_tower()
+
+    step = other.flush(NOW_MS)
+
+    assert _seqs(step) == [1]
+    assert restored(other, step).meta.seq == 1
+
+
 def test_a_learner_that_restarts_goes_on_with_the_next_number() -> None:
     one = learner(track("t1"))
     again = restored(one, learn(one, event(event_id="e1")))

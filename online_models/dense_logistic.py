@@ -62,11 +62,11 @@ class DenseLogisticRegression(linear_model.LogisticRegression):
     def learn_one(self, x: Doubles, y: bool, w: float = 1.0) -> float:
         """Predict, then learn one example of weight `w`; answers the probability from before learning."""
         raw = float(self.w @ x) + self.intercept
-        slope = self.loss.gradient(y_true=y, y_pred=raw) * w
-        slope = min(max(slope, -self.clip_gradient), self.clip_gradient)
+        predicted = _sigmoid(raw)
+        slope = min(max((predicted - y) * w, -self.clip_gradient), self.clip_gradient)  # of River's `losses.Log`
         self.intercept -= self._get_intercept_update(slope)
         self.optimizer.step(w=self.w, g=x * slope)
-        return _sigmoid(raw)
+        return predicted
 
 
 def _sigmoid(raw: float) -> float:

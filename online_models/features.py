@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from online_models.listener import NOTHING, OUTCOMES, SESSION_GAP_MS, Listener
+from online_models.listener import Listener
+from online_models.recollection import NOTHING, OUTCOMES, SESSION_GAP_MS
 from online_models.track import COLUMN, HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
 
 CONTEXT = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from online_models.track import COLUMN, HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
+from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
 
 class Popularity:
@@ -46,7 +46,4 @@ class Popularity:
 
     def score_many(self, rows: Rows, at_ms: int) -> Doubles:
         """Decayed counts at `at_ms`, float64[n]."""
-        scores: Doubles = self.table.counts[rows, COLUMN["popularity_14d"]] / forward_decay(
-            at_ms, HALF_LIFE_DAYS["popularity_14d"]
-        )
-        return scores
+        return self.table.decayed("popularity_14d", rows, at_ms)

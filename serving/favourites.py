@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from online_models.listener import NOTHING, Listener
+from online_models.listener import Listener
+from online_models.recollection import NOTHING
 from online_models.track import Doubles, Rows, TrackTable, forward_decay
 
 LIKE = 2.0  # plays that a like counts for

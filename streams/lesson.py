@@ -17,6 +17,7 @@ from streams.deltas import TrackReplica
 
 COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks")
 LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing as many
+HISTORY = 20  # tracks heard before a play that it is learnt from
 _EMPTY = np.zeros(0, np.int32)
 
 
@@ -28,13 +29,15 @@ class Lesson:
     """
 
     def __init__(
-        self, replica: TrackReplica, two_tower: TwoTower, ranker: Ranker, *, tower_batch: int = 128, pairs_max: int = 6
+        self, replica: TrackReplica, two_tower: TwoTower, ranker: Ranker, *, tower_batch: int = 256, pairs_max: int = 6
     ) -> None:
         self.replica, self.two_tower, self.ranker = replica, two_tower, ranker
         self.tower_batch, self.pair_weights = tower_batch, session_weights(pairs_max)
         self.predicted_skips: list[float] = []  # of the last step, one per play or skip, in order
-        self._histories: list[Rows] = []
-        self._targets: list[int] = []
+        self._histories: list[
+            Rows
+        ] = []  # int32[n, HISTORY] of each step, newest first, not yet learnt by the two-tower model
+        self._targets: list[Rows] = []
         self._clear()
 
     def _clear(self) -> None:
@@ -43,7 +46,10 @@ class Lesson:
         self._example_rows: list[int] = []
         self._events: list[Heard] = []
         self._counted: list[tuple[int, int, float]] = []  # row, column, how much
-        self._pairs: list[tuple[int, int, float, int]] = []  # followed, follower, weight, at_ms
+        self._heard: list[list[str]] = []  # before each positive play: what was heard, oldest first
+        self._heard_rows: list[int] = []
+        self._heard_at_ms: list[int] = []
+        self._homes: list[tuple[int, int, int]] = []  # country, track, at_ms
 
     def hear(self, listener: Listener, event: Heard, row: int, hour: int | None) -> None:
         """Take one event: what was known before it, then the listener learns it."""
@@ -53,24 +59,15 @@ class Lesson:
             self._example_rows.append(row)
             self._events.append(event)
         self._counted.append((row, COLUMN[COUNTER_OF_KIND[event.kind]], 1.0))
-        before = listener.heard[-20:]
         heard = len(listener.heard)
+        before = listener.heard[-HISTORY:]
         listener.learn_one(event)
-        if row and len(listener.heard) != heard and before:
-            self._follow(before, row, event.at_ms)
+        if row and before and len(listener.heard) != heard:
+            self._heard.append(before)
+            self._heard_rows.append(row)
+            self._heard_at_ms.append(event.at_ms)
         if row and event.kind == PLAY and listener.profile is not None and listener.profile.country:
-            self._pairs.append((self.replica.table.add("c:" + listener.profile.country), row, 1.0, event.at_ms))
-
-    def _follow(self, before: list[str], row: int, at_ms: int) -> None:
-        table, ids = self.replica.table, before[::-1]
-        history = table.indices(ids)
-        if not history.all():  # heard before a restart, and no keeper has told of them yet
-            history = np.array([table.add("t:" + track_id) for track_id in ids], np.int32)
-        self._histories.append(history)
-        self._targets.append(row)
-        for followed, weight in zip(history.tolist(), self.pair_weights, strict=False):
-            if followed and followed != row:
-                self._pairs.append((followed, row, weight, at_ms))
+            self._homes.append((self.replica.table.add("c:" + listener.profile.country), row, event.at_ms))
 
     def count(self, row: int, counter: str, amount: float) -> None:
         """Add to an exact counter of a track."""
@@ -80,13 +77,36 @@ class Lesson:
     def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
         self._rank()
-        if len(self._targets) >= self.tower_batch:
+        pairs_from, pairs_to, weights = self._follow()
+        if sum(map(len, self._targets)) >= self.tower_batch:
             self.train_tower()
         rows, sums = self._sums()
-        pairs = np.array(self._pairs, np.float64).reshape(-1, 4)
-        weights = pairs[:, 2] * forward_decay(pairs[:, 3], NEIGHBOUR_HALF_LIFE_DAYS)
         self._clear()
-        return rows, sums, pairs[:, 0].astype(np.int32), pairs[:, 1].astype(np.int32), weights
+        return rows, sums, pairs_from, pairs_to, weights
+
+    def _follow(self) -> tuple[Rows, Rows, Doubles]:
+        """What followed what: kept for the two-tower model, and as pairs with forward-decayed weights for co-listening."""
+        size = len(self._heard)
+        histories, targets = np.zeros((size, HISTORY), np.int32), np.array(self._heard_rows, np.int32)
+        lengths = [len(before) for before in self._heard]
+        table, ids = self.replica.table, [track_id for before in self._heard for track_id in reversed(before)]
+        flat = table.indices(ids)
+        if not flat.all():  # heard before a restart, and no keeper has told of them yet
+            flat = np.array([table.add("t:" + track_id) for track_id in ids], np.int32)
+        histories[np.arange(HISTORY) < np.array(lengths, np.intp)[:, None]] = flat
+        if size:
+            self._histories.append(histories)
+            self._targets.append(targets)
+        lags = len(self.pair_weights)
+        followed = histories[:, :lags]
+        homes = np.array(self._homes, np.int64).reshape(-1, 3)
+        pairs_from = np.concatenate([followed.ravel(), homes[:, 0]])
+        pairs_to = np.concatenate([np.repeat(targets, lags), homes[:, 1]])
+        weights = np.concatenate([np.tile(self.pair_weights, size), np.ones(len(homes))])
+        at_ms = np.concatenate([np.repeat(np.array(self._heard_at_ms, np.float64), lags), homes[:, 2]])
+        chosen = (pairs_from > 0) & (pairs_from != pairs_to)
+        weights *= forward_decay(at_ms, NEIGHBOUR_HALF_LIFE_DAYS)
+        return pairs_from[chosen].astype(np.int32), pairs_to[chosen].astype(np.int32), weights[chosen]
 
     def _rank(self) -> None:
         self.predicted_skips = []
@@ -107,15 +127,14 @@ class Lesson:
 
     def train_tower(self) -> None:
         """Learn the collected positive plays by the two-tower model, and say which vectors changed."""
-        for start in range(0, len(self._targets), self.tower_batch):
-            histories = self._histories[start : start + self.tower_batch]
-            padded = np.zeros((len(histories), self.two_tower.history), np.int32)
-            for place, history in enumerate(histories):
-                padded[place, : len(history)] = history[: self.two_tower.history]
-            self.replica.fit()
-            targets = np.array(self._targets[start : start + self.tower_batch], np.int32)
-            self.replica.touch(self.two_tower.learn_many(padded, targets))
+        if not self._targets:
+            return
+        histories, targets = np.concatenate(self._histories), np.concatenate(self._targets)
         self._histories, self._targets = [], []
+        self.replica.fit()
+        for start in range(0, len(targets), self.tower_batch):
+            batch = slice(start, start + self.tower_batch)
+            self.replica.touch(self.two_tower.learn_many(histories[batch], targets[batch]))
 
     def _sums(self) -> tuple[Rows, Doubles]:
         """Counts of the step by track, artist and tag: unique rows and float64[n, len(COLUMNS)]."""

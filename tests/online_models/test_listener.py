@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from online_models.checks.made_up import AT_MS, listen
 from online_models.checks.models.listener import known_of
-from online_models.listener import FINISHED, LEFT, SKIPPED, Listener
+from online_models.listener import Listener
 from online_models.listener_rows import (
     BLOCK,
     CHOICES,
@@ -26,6 +26,7 @@ from online_models.listener_rows import (
     page_key,
     user_of,
 )
+from online_models.recollection import FINISHED, LEFT, SKIPPED
 
 Rows = dict[bytes, bytes | None]
 

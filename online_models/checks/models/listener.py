@@ -7,9 +7,10 @@ import numpy as np
 from online_models.checks.checkable import Bounded, Checkable, Pattern
 from online_models.checks.made_up import AT_MS, TIMES_MS, catalogue, hostile_listens, listen, rows_of
 from online_models.features import FEATURES, features_of
-from online_models.listener import Listener, Memory
+from online_models.listener import Listener
 from online_models.listener_rows import LIKE, PLAY, SKIP, Heard, Profile
 from online_models.listeners import Listeners
+from online_models.recollection import Memory
 from online_models.track import Doubles
 
 _TABLE = catalogue()

@@ -9,8 +9,6 @@ from online_models.checks.made_up import (
     AT_MS,
     TIMES_MS,
     TRACKS,
-    YEAR_2001_MS,
-    YEAR_9999_MS,
     by_track,
     catalogue,
     restored,
@@ -41,7 +39,7 @@ def _ask(popularity: Popularity) -> Doubles:
 
 
 def _hostile(popularity: Popularity) -> Iterator[Doubles]:
-    for at_ms in (YEAR_2001_MS, AT_MS, YEAR_9999_MS):
+    for at_ms in TIMES_MS:
         yield popularity.top(5, at_ms)[1]
         yield popularity.score_many(rows_of(popularity.table), at_ms)
     for at_ms in TIMES_MS:

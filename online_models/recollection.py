@@ -1,0 +1,156 @@
+"""What a listener's plays add up to: memories of tracks and artists, habits, pace, the last outcomes; a deterministic fold over events.
+
+Sums are forward-decayed (`track`), so that they need no touch while nothing happens.
+"""
+
+from collections import deque
+
+from online_models.listener_rows import LIKE, SAVE, SKIP, Heard
+from online_models.track import DAY_MS, LANDMARK_MS
+
+SESSION_GAP_MS = 30 * 60_000
+OUTCOMES = 4
+FAVOURITES = 200
+HABITS = (27, 27, 72, 72)  # sizes of the tables of `Recollection.habit_places`
+FINISHED, LEFT, SKIPPED = range(3)  # how a play ended
+_HOUR_MS, _MINUTE_MS, _PACE_MS = 3_600_000, 60_000, 180_000
+
+
+class Memory:
+    """A listener's plays and skips of one track or one artist: forward-decayed sums, exact count, when last (Unix epoch, ms)."""
+
+    __slots__ = ("count", "last_ms", "places", "plays", "skips")
+
+    def __init__(self) -> None:
+        self.plays = self.skips = 0.0
+        self.count = 0
+        self.last_ms = 0
+        self.places: list[int] = []  # of a track: where it stands in `Recollection.heard`
+
+    def learn_one(self, at_ms: int, weight: float, skipped: bool) -> None:
+        """Take a play that ended at `at_ms`, with its forward-decayed weight."""
+        self.count += 1
+        self.last_ms = at_ms
+        self.plays += weight
+        self.skips += weight * skipped
+
+    @property
+    def liking(self) -> float:
+        """Plays less skips, forward-decayed: memories of one kind keep their order for ever."""
+        return self.plays - 1.5 * self.skips
+
+
+NOTHING = Memory()
+
+
+class Recollection:
+    """The fold; read its fields, feed it by `fold`. Bounded by the history that its owner folds.
+
+    >>> mind = Recollection()
+    >>> for n in range(3):
+    ...     mind.fold(Heard("t1", "a1", 60_000 * n, SKIP, 0, 10, n))
+    >>> mind.tracks["t1"].count, list(mind.outcomes)
+    (3, [1, 1, 1, 0])
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Back to nothing."""
+        self.tracks: dict[str, Memory] = {}
+        self.artists: dict[str, Memory] = {}
+        self.favourites: dict[str, Memory] = {}  # tracks with the greatest `Memory.liking`, up to twice FAVOURITES
+        self.heard: list[str] = []  # tracks played past the skip, liked or saved, in order
+        self.recent: deque[str] = deque(maxlen=20)  # tracks played or skipped, newest last
+        self.outcomes: deque[int] = deque([0] * OUTCOMES, OUTCOMES)  # 1 skipped, -1 played, newest first
+        self.endings: deque[int] = deque([FINISHED] * 3, 3)  # FINISHED, LEFT or SKIPPED, newest first
+        self.shares: deque[int] = deque([50] * 3, 3)  # percent heard, newest first
+        self.plays = self.skips = 0.0  # forward-decayed, half-life 30 days
+        self.habit_plays, self.habit_skips = [0.0] * sum(HABITS), [0.0] * sum(HABITS)  # 60 days
+        self.hour_plays = self.hour_skips = 0.0  # half-life one hour, as of last_ms
+        self.pace_plays = self.pace_skips = 0.0  # half-life three minutes, as of last_ms
+        self.last_ms = self.session_plays = self.session_skips = 0
+        self._places: tuple[int, tuple[int, int, int, int]] | None = None  # the last answer of `habit_places`
+
+    def fold(self, event: Heard) -> None:
+        """Take one event."""
+        if event.kind > SKIP:
+            if event.kind in (LIKE, SAVE) and event.track_id not in self.heard[-5:]:
+                self._hear(event.track_id)
+            return
+        track_id, artist_id, at_ms, kind, _, share, _ = event
+        skipped = kind == SKIP
+        days = min((at_ms - LANDMARK_MS) / DAY_MS, 30_000.0)  # in 2092 a double ends
+        weight_30, weight_60, weight_90 = 2.0 ** (days / 30), 2.0 ** (days / 60), 2.0 ** (days / 90)
+        start_ms = event.start_ms
+        for place in self.habit_places(start_ms):
+            self.habit_plays[place] += weight_60
+            self.habit_skips[place] += weight_60 * skipped
+        self.plays += weight_30
+        memory = self._memory(self.tracks, track_id)
+        memory.learn_one(at_ms, weight_90, skipped)
+        self._favour(track_id, memory)
+        if artist_id is not None:
+            self._memory(self.artists, artist_id).learn_one(at_ms, weight_60, skipped)
+        if skipped:
+            self.skips += weight_30
+        else:
+            self._hear(track_id)
+        if start_ms - self.last_ms > SESSION_GAP_MS:
+            self.session_plays = self.session_skips = 0
+        self.session_plays += 1
+        self.session_skips += skipped
+        since_ms = max(0, at_ms - self.last_ms)
+        fade, pace = 2.0 ** (-since_ms / _HOUR_MS), 2.0 ** (-since_ms / _PACE_MS)
+        self.hour_plays = self.hour_plays * fade + 1.0
+        self.hour_skips = self.hour_skips * fade + skipped
+        self.pace_plays = self.pace_plays * pace + 1.0
+        self.pace_skips = self.pace_skips * pace + skipped
+        self.outcomes.appendleft(1 if skipped else -1)
+        self.endings.appendleft(SKIPPED if skipped else FINISHED if share >= 90 else LEFT)
+        self.shares.appendleft(share)
+        self.recent.append(track_id)
+        self.last_ms = max(self.last_ms, at_ms)
+        self._places = None
+
+    @staticmethod
+    def _memory(memories: dict[str, Memory], key: str) -> Memory:
+        memory = memories.get(key)
+        if memory is None:
+            memory = memories[key] = Memory()
+        return memory
+
+    def _favour(self, track_id: str, memory: Memory) -> None:
+        if memory.liking <= 0.0:
+            self.favourites.pop(track_id, None)
+            return
+        self.favourites[track_id] = memory
+        if len(self.favourites) > 2 * FAVOURITES:
+            best = sorted(self.favourites.items(), key=lambda entry: -entry[1].liking)
+            self.favourites = dict(best[:FAVOURITES])
+
+    def _hear(self, track_id: str) -> None:
+        self._memory(self.tracks, track_id).places.append(len(self.heard))
+        self.heard.append(track_id)
+
+    def habit_places(self, start_ms: int) -> tuple[int, int, int, int]:
+        """Where a play that begins now stands in the four tables of habits, each a rate of skipping.
+
+        By how the last three plays ended; by the last two and the pause since; by the pace of the last minutes; by the hour (UTC).
+        """
+        if self._places is not None and self._places[0] == start_ms:
+            return self._places[1]
+        since_ms = max(0, start_ms - self.last_ms)
+        pause = 0 if since_ms < _MINUTE_MS else 1 if since_ms < SESSION_GAP_MS else 2
+        fade = 2.0 ** (-since_ms / _PACE_MS)
+        pace = 4 * min(5, int(self.pace_plays * fade * 1.5)) + min(3, int(self.pace_skips * fade * 1.5))
+        first, second, third = self.endings
+        places = (
+            first * 9 + second * 3 + third,
+            27 + pause * 9 + first * 3 + second,
+            54 + pause * 24 + pace,
+            126 + pause * 24 + start_ms // _HOUR_MS % 24,
+        )
+        self._places = start_ms, places
+        return places

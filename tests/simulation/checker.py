@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from online_models.listener import Listener
-from online_models.listener_rows import HEAD, KINDS, user_of
+from online_models.listener_rows import HEAD, KINDS, PAGE, PAGE_EVENTS, user_of
 from online_models.ranker import decode_block
 from online_models.track import COLUMN, COUNTERS, META, NEIGHBOURS, TrackTable
 from streams.deltas import apply_delta, decode_delta, keeper_of
@@ -112,16 +112,22 @@ def _neighbours(table: TrackTable, row: int) -> dict[str, float]:
 
 def by_hand(seen: Durable, workload: Workload) -> list[str]:
     """The state is what the workload says when one counts by hand."""
-    counts, wrong = Counter[tuple[str, str]](), list[str]()
+    counts, pages, wrong = Counter[tuple[str, str]](), Counter[str](), list[str]()
     for rows in seen.listeners:
         for key in rows:
+            user_id = user_of(key)
             if key[:1] == HEAD:
-                listener = Listener.restore(user_of(key), rows.get)
-                counts.update(
-                    {(listener.user_id, kind): n for kind, n in zip(KINDS, listener.counts, strict=True) if n}
-                )
+                listener = Listener.restore(user_id, rows.get)
+                counts.update({(user_id, kind): n for kind, n in zip(KINDS, listener.counts, strict=True) if n})
+                pages[user_id] -= listener.events // PAGE_EVENTS - listener.base // PAGE_EVENTS
+            elif key[:1] == PAGE:
+                pages[user_id] += 1
+            elif user_id in workload.erased:
+                wrong.append(f"{user_id} was erased, and {rows[key]!r} of theirs is still there")
     if counts != workload.counts:
         wrong.append(f"listeners counted {counts}, expected {workload.counts}")
+    if any(pages.values()):
+        wrong.append(f"pages of history that no head counts on: {pages}")
     sums = [sum(getattr(meta, name) for meta in seen.metas) for name in ("events", "duplicates", "dead_letters")]
     if sums != [workload.events, workload.duplicates, workload.refused]:
         wrong.append(f"learnt, repeated, refused {sums}, expected {workload}")

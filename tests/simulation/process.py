@@ -128,6 +128,7 @@ class Process:
         processor: LearnerProcessor | KeeperProcessor
         if self.kind == "learner":
             processor = LearnerProcessor(number, self.replica, self.tower)
+            processor.lesson.tower_batch = 12  # so that vectors are learnt in steps too, and flushed by any partition
         else:
             processor = KeeperProcessor(number, TrackTable(dims=DIMS))
         self.owners[number] = Owner(self.log, self.kind, processor, hints, self.sabotage)

@@ -32,7 +32,7 @@ class Workload:
     """Inputs by phase, and what must come of them, counted by hand.
 
     counts : events by (user, kind) of who was not erased; tracks : by (track, kind)
-    trials, offered : of explored places; refused : dead letters
+    trials : of explored places; refused : dead letters; erased : persons of whom only what came later is left
     """
 
     phases: list[list[Input]]
@@ -42,6 +42,7 @@ class Workload:
     events: int = 0
     duplicates: int = 0
     refused: int = 0
+    erased: list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
         return f"{self.events} events, {self.duplicates} repeated, {self.refused} refused"
@@ -54,7 +55,7 @@ def make_workload(seed: int, events: int = 75) -> Workload:
     made.phases.append([_input(_track(number)) for number in range(len(LISTED))])
     made.phases.append(_introductions(rng, made))
     made.phases.append(_listening(rng, made, events))
-    gone = rng.sample(USERS, 2)
+    made.erased = gone = rng.sample(USERS[1:], 2) if seed % 2 else USERS[:2]  # the first has pages of history
     tombstones = [Input(LISTENERS.name, _of(user), user.encode(), None) for user in gone]
     removed = LISTED[-1].encode()
     made.phases.append([*tombstones, Input(TRACKS.name, partition_of(removed, KEEPERS), removed, None)])

@@ -41,7 +41,12 @@ LISTENING_EVENTS = Topic("listening-events", "user_id", "delete", "listener", "p
 TRACKS = Topic("tracks", "track_id", "compact", "track", "the catalogue; a tombstone removes a track")
 LISTENERS = Topic("listeners", "user_id", "compact", "listener", "profiles; a tombstone erases the person everywhere")
 PLAYLIST_REQUESTS = Topic(
-    "playlist-requests", "user_id", "delete", "listener", "who wants a playlist, for which surface"
+    "playlist-requests",
+    "user_id",
+    "delete",
+    "listener",
+    "who wants a playlist, for which surface",
+    (("retention.ms", "3600000"), ("segment.ms", "600000")),  # nobody waits longer for an answer
 )
 PLAYLISTS = Topic("playlists", "user_id", "delete", "listener", "answers, and the impression log")
 DEAD_LETTERS = Topic(

@@ -1,7 +1,6 @@
 """What `segue up` plays, watches and reports."""
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from segue.cli.situation import percentile
 from segue.cli.view import View
 from segue.client import SegueClient
 from segue.importers import source_of
+from segue.playing import Played, Player
 from segue.simulation.catalogue import make_catalogue
 from segue.simulation.listener import SimulatedListener
 from segue.simulation.listing import Listing
@@ -89,29 +89,32 @@ class Show:
         await traffic.run()
 
     async def play(self, path: Path, name: str | None) -> None:
-        """A real log, as fast as it goes; one that was played before in this home is not played again."""
-        played = self.cluster.home / "data" / "played.txt"
-        mark = f"{path.resolve()}"
-        if played.exists() and mark in played.read_text().splitlines():
-            self.say(f"{path} was played before and is learnt already; --fresh starts anew")
-            return
+        """A real log, as fast as it goes, from where it was left the last time; then the lists of its listeners, until cancelled."""
         source = source_of(path, name)
         tracks, events = list(source.tracks(path)), list(source.events(path))
-        async with Listing(self.client) as listing:
-            await listing.produce(tracks)
-        self.say(f"playing {len(events):,} events of {path}")
-        async for done in self.client.produce_many(events):
-            self.figures.events = done
-        while self.monitor.events_learnt + self.monitor.duplicates - self._before < len(events):
-            await asyncio.sleep(0.05)
-        with contextlib.suppress(OSError):
-            played.parent.mkdir(parents=True, exist_ok=True)
-            played.write_text((played.read_text() if played.exists() else "") + mark + "\n")
-        self.say(
-            f"learnt all {len(events):,} events; try: segue playlist {events[-1].user_id} --explain"
-            if events
-            else "no events"
-        )
+        player, done = Player(self.client, self.figures), self._done
+        played = Played(self.cluster.home / "data" / "played.json")
+        watching = asyncio.create_task(player.watch())
+        try:
+            if played.of(path, events) < len(events):
+                async with Listing(self.client) as listing:
+                    await listing.produce(listing.missing(tracks))
+                self.say(f"playing {len(events):,} events of {path}")
+            produced = await player.play(path, events, played)
+            while self._done - done < produced:
+                await asyncio.sleep(0.05)
+            who = f"; try: segue playlist {events[-1].user_id} --explain" if events else ""
+            before = f", {len(events) - produced:,} of them before" if produced < len(events) else ""
+            self.say(f"learnt all {len(events):,} events of {path}{before}{who}")
+            await watching
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+    @property
+    def _done(self) -> int:
+        """Events that were learnt, or refused, or known already."""
+        return self.monitor.events_learnt + self.monitor.duplicates + self.monitor.dead_letters
 
     def summary(self) -> dict[str, Any]:
         """The flat figures of `--json`."""

@@ -74,7 +74,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             isolation_level="read_committed",
             enable_auto_commit=True,
             auto_commit_interval_ms=1000,
-            auto_offset_reset="latest",
+            auto_offset_reset="earliest",  # what was asked before the first worker came is answered too
             fetch_max_wait_ms=10,
             session_timeout_ms=6000,
             heartbeat_interval_ms=2000,
@@ -147,7 +147,14 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         except MessageError as error:
             return refusal(record.key, record.value, str(error), int(now_ms))
         at_ms = request.at_ms if request.at_ms is not None else int(now_ms)
-        playlist = self._radio.recommend(request, at_ms, lambda: waited_ms + self._clock_ms() - now_ms)
+        try:
+            playlist = self._radio.recommend(request, at_ms, lambda: waited_ms + self._clock_ms() - now_ms)
+        except (
+            Exception
+        ) as error:  # policy: one request that we cannot answer must not stop the others; said, logged and counted
+            log.exception("could not answer %s", request)
+            reason = f"we failed to answer: {type(error).__name__}; the worker's log says more"
+            return refusal(record.key, record.value, reason, int(now_ms))
         return msgspec.structs.replace(playlist, freshness_ms=float(self._listeners.age_ms(int(now_ms))))
 
 

@@ -124,7 +124,7 @@ def random_chances(seed: int) -> float:
     return chances(seed, skips, tracks, [5_000 if skipped else 190_000 for skipped in skips])
 
 
-@pytest.mark.parametrize("seed", range(3), ids="seed-{}".format)
+@pytest.mark.parametrize("seed", range(2), ids="seed-{}".format)
 def test_where_skips_are_random_nothing_can_be_predicted(seed: int) -> None:
     assert random_chances(seed) == pytest.approx(0.5, abs=0.06)
 
@@ -137,10 +137,10 @@ def test_a_prediction_that_knew_when_the_track_ended_would_be_noticed(monkeypatc
 
 def test_where_skips_follow_the_track_they_are_predicted() -> None:
     rng = np.random.default_rng(1)
-    numbers = rng.integers(0, 20, 600).tolist()
+    numbers = rng.integers(0, 20, 400).tolist()
     skips = [number < 8 for number in numbers]
 
-    assert chances(1, skips, [f"t{n}" for n in numbers], [60_000] * 600) > 0.85
+    assert chances(1, skips, [f"t{n}" for n in numbers], [60_000] * 400) > 0.85
 
 
 def test_events_of_a_log_are_not_changed_by_its_replay() -> None:

@@ -442,9 +442,9 @@ def test_a_listener_keeps_the_arm(small: LocalCluster) -> None:
 def test_arms_get_their_share_of_the_listeners(small: LocalCluster) -> None:
     experiment(small, "x", Experiment("x", "l", {"a": 0.25, "b": 0.5}))
 
-    arms = arms_of(small, 400)
+    arms = arms_of(small, 300)
 
-    shares = {arm: arms.count(arm) / 400 for arm in ("a", "b", None)}
+    shares = {arm: arms.count(arm) / 300 for arm in ("a", "b", None)}
     assert shares == {
         "a": pytest.approx(0.25, abs=0.07),
         "b": pytest.approx(0.5, abs=0.07),
@@ -466,10 +466,10 @@ def test_a_listener_is_in_one_experiment_of_a_layer_at_most(small: LocalCluster)
     experiment(small, "x", Experiment("x", "l", {"a": 0.3, "b": 0.2}))
     experiment(small, "y", Experiment("y", "l", {"a": 0.4}))
 
-    arms = [ask(small, request(f"x{number}", size=1)).arms for number in range(400)]
+    arms = [ask(small, request(f"x{number}", size=1)).arms for number in range(300)]
 
     assert max(len(each) for each in arms) == 1
-    shares = [sum(each.get(name) == arm for each in arms) / 400 for name, arm in (("x", "a"), ("x", "b"), ("y", "a"))]
+    shares = [sum(each.get(name) == arm for each in arms) / 300 for name, arm in (("x", "a"), ("x", "b"), ("y", "a"))]
     assert shares == pytest.approx([0.3, 0.2, 0.4], abs=0.07)
 
 

@@ -1,0 +1,29 @@
+"""The embedded Apache Kafka of a test session, and topics of a test's own on it."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from segue.embedded.kafka import EmbeddedKafka
+from streams.runtime.admin import create_topics
+from streams.runtime.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[EmbeddedKafka]:
+    """One broker for all tests; their topics have prefixes of their own."""
+    broker = EmbeddedKafka()
+    asyncio.run(broker.start())
+    yield broker
+    asyncio.run(broker.stop())
+
+
+@pytest.fixture
+def settings(kafka: EmbeddedKafka, request: pytest.FixtureRequest) -> Settings:
+    """Settings with a prefix of the test's own; its topics are there."""
+    prefix = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:60] + "-"
+    made = Settings(bootstrap=kafka.bootstrap, prefix=prefix, partitions=2)
+    asyncio.run(create_topics(made))
+    return made

@@ -83,7 +83,7 @@ class Catalogue:
 
     def track(self, track_id: str) -> Track | None:
         """A track by id."""
-        number = int(track_id[1:]) if track_id[:1] == "t" and track_id[1:].isdigit() else len(self.tracks)
+        number = int(track_id[1:]) if track_id[:1] == "t" and track_id[1:].isdecimal() else len(self.tracks)
         return self.tracks[number] if number < len(self.tracks) else None
 
 

@@ -163,7 +163,8 @@ def refusal(key: bytes | None, value: bytes | None, reason: str, at_ms: int) -> 
     request_id, user_id = "", (key or b"").decode("utf-8", "replace")[:128]
     try:
         seen = msgspec.json.decode(value or b"", type=dict[str, Any])
-        request_id = str(seen.get("request_id", ""))[:128]
+        if isinstance(seen.get("request_id"), str):
+            request_id = seen["request_id"][:128]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass  # policy: nothing can be read of it; the answer goes out under its key alone
     return Playlist(request_id=request_id, user_id=user_id, at_ms=at_ms, error=reason[:2000])

@@ -1,0 +1,60 @@
+"""What `streams.runtime` overrides of Faust 0.15 and aiokafka 0.14 is private to them: another release must not move it unseen."""
+
+import inspect
+from importlib.metadata import version
+
+import aiokafka.producer.sender
+import pytest
+from aiokafka import AIOKafkaConsumer
+from faust.transport import consumer as faust_consumer
+from faust.transport.drivers import aiokafka as driver
+from faust.types.tuples import ConsumerMessage
+
+from streams.runtime.transport import ChunkConsumer, ChunkTransport, ConsumerThread
+
+
+def test_releases_are_those_whose_private_names_are_known() -> None:
+    assert version("faust-streaming").startswith("0.15.")
+    assert version("aiokafka").startswith("0.14.")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (ConsumerThread, driver.AIOKafkaConsumerThread),
+        (ChunkConsumer, driver.Consumer),
+    ],
+)
+def test_every_overridden_method_overrides_one_with_the_same_arguments(ours: type, theirs: type) -> None:
+    added = {"__init__", "commit_watermarks", "_chunks"}
+    for name, method in vars(ours).items():
+        if inspect.isfunction(method) and name not in added:
+            expected = list(inspect.signature(getattr(theirs, name)).parameters)
+
+            assert expected == list(inspect.signature(method).parameters), name
+
+
+def test_consumer_calls_what_is_overridden() -> None:
+    source = inspect.getsource(faust_consumer)
+    for call in ("self._add_gap(", "getmany", "self.perform_seek()", "self.seek_to_committed()", "self._commit("):
+        assert call in source, call
+
+
+def test_fetcher_waits_as_long_as_the_thread_says() -> None:
+    assert "_fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer)
+    assert "_isolation_level" in inspect.getsource(AIOKafkaConsumer)
+    assert "fetch_max_wait_ms=1500" in inspect.getsource(driver.AIOKafkaConsumerThread._create_worker_consumer)
+
+
+def test_consumer_message_takes_what_a_chunk_needs() -> None:
+    expected = ["topic", "partition", "offset", "timestamp", "timestamp_type", "headers", "key", "value", "checksum"]
+
+    assert expected == list(inspect.signature(ConsumerMessage.__init__).parameters)[1:10]
+
+
+def test_wait_for_the_last_transactions_markers_is_shortened() -> None:
+    assert aiokafka.producer.sender.BACKOFF_OVERRIDE == 0.002
+
+
+def test_transport_hands_out_chunks() -> None:
+    assert ChunkTransport.Consumer is ChunkConsumer

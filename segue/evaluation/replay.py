@@ -14,7 +14,8 @@ from segue.evaluation.cluster import LocalCluster
 from segue.evaluation.metrics import auc, calibration_error, hit_rate, log_loss, ndcg
 from serving.candidates.channel import best
 from serving.replica import Replica
-from streams.messages import ListeningEvent, PlaylistRequest, Track
+from serving.surfaces import SURFACES
+from streams.messages import ListeningEvent, PlaylistRequest, Surface, Track
 
 LIST = 20
 METHODS = ("segue", "co-listening", "most-recent", "popularity")
@@ -68,11 +69,13 @@ def replay(
     *,
     seed: int = 0,
     ask_every: int = 1,
+    surface: Surface = "next-up",
     progress: Progress | None = None,
 ) -> Replay:
     """Predict, reveal, learn, one event after the other.
 
     ask_every : lists are asked for before each so-manieth play, 0 for none
+    surface : of those lists; where it holds new tracks alone, the baselines' lists do too
     """
     cluster = LocalCluster(seed=seed)
     catalogue = cluster.list_tracks(tracks)
@@ -82,7 +85,7 @@ def replay(
         if event.kind == "play":
             plays += 1
             if ask_every and plays % ask_every == 0:
-                _ask(cluster, event, number, seen)
+                _ask(cluster, event, number, surface, seen)
         predicted = cluster.learn([event])
         if event.kind in ("play", "skip") and predicted:
             seen.predicted.append(predicted[0])
@@ -95,26 +98,29 @@ def replay(
     return seen
 
 
-def _ask(cluster: LocalCluster, event: ListeningEvent, number: int, seen: Replay) -> None:
+def _ask(cluster: LocalCluster, event: ListeningEvent, number: int, surface: Surface, seen: Replay) -> None:
     at_ms = max(0, event.at_ms - (event.played_ms or 0))
-    request = PlaylistRequest(request_id=f"{event.user_id}-{number}", user_id=event.user_id, size=LIST)
+    request = PlaylistRequest(f"{event.user_id}-{number}", event.user_id, surface, LIST)
     answered = [slot.track_id for slot in cluster.radio.recommend(request, at_ms, _no_time).tracks]
     listener = cluster.replica.listeners.get(event.user_id)
+    heard = set(listener.tracks) if SURFACES[surface].familiar == 0.0 else set[str]()
+    most = LIST + len(heard)
     lists = {
         "segue": answered,
-        "co-listening": _co_listening(cluster.replica, listener),
-        "most-recent": list(dict.fromkeys(reversed(listener.heard[-200:])))[:LIST],
-        "popularity": _ids(cluster.replica, cluster.replica.popularity.top(LIST, at_ms)[0].tolist()),
+        "co-listening": _co_listening(cluster.replica, listener, most),
+        "most-recent": list(dict.fromkeys(reversed(listener.heard[-200:]))),
+        "popularity": _ids(cluster.replica, cluster.replica.popularity.top(most, at_ms)[0].tolist()),
     }
     seen.at.append(number)
     seen.recommended.update(answered)
     for method, ids in lists.items():
-        seen.ranks[method].append(ids.index(event.track_id) if event.track_id in ids else -1)
+        allowed = [track_id for track_id in ids if track_id not in heard][:LIST]
+        seen.ranks[method].append(allowed.index(event.track_id) if event.track_id in allowed else -1)
 
 
-def _co_listening(replica: Replica, listener: Listener) -> list[str]:
+def _co_listening(replica: Replica, listener: Listener, most: int) -> list[str]:
     heard = replica.table.indices(listener.heard[:-7:-1])
-    return _ids(replica, best(*score_followers(replica.table, heard), LIST)[0].tolist())
+    return _ids(replica, best(*score_followers(replica.table, heard), most)[0].tolist())
 
 
 def _ids(replica: Replica, rows: Sequence[int]) -> list[str]:

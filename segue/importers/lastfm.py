@@ -66,4 +66,5 @@ LASTFM = Source(
     _fits,
     _events,
     _tracks,
+    surface="discover-weekly",
 )

@@ -52,4 +52,11 @@ def _fits(path: Path) -> bool:
     return any((path / name).exists() for name in _RATINGS) or path.name in _RATINGS
 
 
-MOVIELENS = Source("movielens", "a folder with MovieLens's ratings.csv and movies.csv", _fits, _events, _tracks)
+MOVIELENS = Source(
+    "movielens",
+    "a folder with MovieLens's ratings.csv and movies.csv",
+    _fits,
+    _events,
+    _tracks,
+    surface="discover-weekly",
+)

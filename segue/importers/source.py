@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, TextIO, TypeVar, cast
 import msgspec
 
 from segue.errors import InputError
-from streams.messages import ListeningEvent, Track
+from streams.messages import ListeningEvent, Surface, Track
 
 M = TypeVar("M", ListeningEvent, Track)
 Row = dict[str, str]
@@ -55,6 +55,7 @@ class Source:
     about : what a path must hold
     fits : whether a path looks like it
     read_events, read_tracks : how it is read; see `events` and `tracks`
+    surface : what its next track is guessed with; discover-weekly where nothing is heard twice
     """
 
     name: str
@@ -62,6 +63,7 @@ class Source:
     fits: Callable[[Path], bool]
     read_events: Callable[[Path, Reading], Iterator[ListeningEvent]]
     read_tracks: Callable[[Path, Reading], Iterator[Track]]
+    surface: Surface = "next-up"
 
     def events(self, path: Path, reading: Reading | None = None) -> Iterator[ListeningEvent]:
         """All events, in the order of time, those of one moment in the order of the file; InputError where they cannot be read."""

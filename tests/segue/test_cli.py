@@ -1,0 +1,133 @@
+"""The command line without a broker: help, exit codes, one clear line for what is wrong."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+LOG = "".join(
+    f'{{"event_id":"e{n}","at_ms":{1_700_000_000_000 + n * 200_000},"user_id":"ann","track_id":"t{n % 7}",'
+    f'"kind":"{"skip" if n % 3 == 0 else "play"}","played_ms":{9_000 if n % 3 == 0 else 190_000}}}\n'
+    for n in range(60)
+) + "".join(f'{{"track_id":"t{n}","title":"Song {n}","artist_id":"a1","artist":"Ann"}}\n' for n in range(7))
+
+
+def segue(*arguments: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, without a Kafka to be found."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "SEGUE_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "segue.cli.main", *arguments],
+        env={**clean, "SEGUE_HOME": str(home), "COLUMNS": "100", **env},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def log(folder: Path) -> Path:
+    (folder / "log.jsonl").write_text(LOG)
+    return folder / "log.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("produce", "nowhere"), "nowhere: no such file or folder"),
+        (("replay", "nowhere"), "nowhere: no such file or folder"),
+        (("replay", "log.jsonl", "--from", "cassette"), "--from cassette: unknown, expected one of"),
+        (("replay", "log.jsonl", "--from", "movielens"), "log.jsonl"),
+        (("replay", "log.jsonl", "--json", "no/such/folder/x.json"), "expected a file in a folder that is there"),
+        (("tail", "gossip"), "topic 'gossip': unknown, expected one of listening-events"),
+        (("playlist", "x" * 200), "USER has 200 characters"),
+        (("playlist", "ann", "--size", "0"), "--size"),
+        (("worker", "dreamer"), "dreamer"),
+        (("up", "--events", "nowhere"), "nowhere: no such file or folder"),
+        (("sing",), "sing"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_is_wrong(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    log(tmp_path)
+    done = segue(*arguments, home=tmp_path)
+
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("playlist", "ann"), ("listener", "ann"), ("export", "tracks"), ("topics", "create"), ("worker", "learner")],
+)
+def test_without_a_kafka_a_command_ends_with_1_and_says_what_to_do(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = segue(*arguments, home=tmp_path)
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "segue: no Kafka found: start `segue up` in another terminal, or set KAFKA_BOOTSTRAP_SERVERS\n",
+    )
+
+
+def test_kafka_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
+    done = segue("playlist", "ann", home=tmp_path, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "no Kafka answers at 127.0.0.1:9" in done.stderr
+
+
+def test_setting_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    done = segue("topics", "create", home=tmp_path, KAFKA_BOOTSTRAP_SERVERS="x:1", SEGUE_PARTITIONS="lots")
+
+    assert done.returncode == 2
+    assert "SEGUE_PARTITIONS='lots', expected a whole number" in done.stderr
+
+
+def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
+    done = segue("--help", home=tmp_path)
+
+    assert done.returncode == 0
+    for command in (
+        "up",
+        "worker",
+        "produce",
+        "simulate",
+        "playlist",
+        "listener",
+        "export",
+        "replay",
+        "topics",
+        "tail",
+    ):
+        assert f"  {command} " in done.stdout
+    assert "Exit codes: 0 done, 1 failed, 2 wrong usage" in " ".join(done.stdout.split())
+
+
+def test_topics_are_listed_with_what_they_are_for(tmp_path: Path) -> None:
+    done = segue("topics", "list", home=tmp_path)
+
+    assert done.returncode == 0
+    assert "experiments, layers, ramps, guardrails" in done.stdout
+
+
+def test_replay_writes_its_table_curves_and_figures_and_repeats_them(tmp_path: Path) -> None:
+    path, figures = log(tmp_path), []
+    for run in ("one", "two"):
+        done = segue("replay", str(path), "--seed", "3", "--json", f"{run}.json", "--plot", f"{run}.png", home=tmp_path)
+        figures.append(orjson.loads((tmp_path / f"{run}.json").read_bytes()))
+
+        assert done.returncode == 0, done.stderr
+        assert "co-listening" in done.stdout
+        assert (tmp_path / f"{run}.png").read_bytes()[:4] == b"\x89PNG"
+
+    assert figures[0] == figures[1]
+    assert tuple(figures[0][name] for name in ("events", "targets", "source", "surface")) == (
+        60,
+        40,
+        "jsonl",
+        "next-up",
+    )
+    assert {"skip_auc", "hit_at_20", "hr_at_10", "state_hash"} <= figures[0].keys()

@@ -3,31 +3,34 @@
 The index follows the track vectors in `tick`, which does a bounded amount of work, so that answers never wait long behind it.
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 
 from online_models.bandits.thompson import Thompson
-from online_models.index.hnsw import HnswIndex
+from online_models.index.adaptive import AdaptiveIndex
 from online_models.index.interface import VectorIndex
 from online_models.listener_rows import CHOICES, HEAD, PAGE
 from online_models.listeners import Listeners
 from online_models.popularity import Popularity
 from online_models.ranker import BLOCK, RankerMix
 from online_models.taste import Tops
-from online_models.track import CATALOGUE, META, VECTORS, Floats, Rows, TrackTable
+from online_models.track import CATALOGUE, META, VECTORS, Doubles, Floats, Rows, TrackTable
 from online_models.two_tower import TwoTower
 from serving.newcomers import Newcomers, find_newcomers
 from streams.messages import Experiment, MessageError, decode
 from streams.topics import EXPERIMENTS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS_CHANGELOG
 
 REFRESH_MS = 1000
+LOOKS_MAX = 2000  # rows looked at in one tick, to see whether their vectors have moved
+QUERIES_KEPT = 16
 
 
 class Replica:
     """In memory, bounded: by `TrackTable.entities_max`, `Listeners.events_max` and the partitions that it is given.
 
-    moves_max : index updates of one `tick`
+    queries : the last vectors that were searched for
     new_plays_max : plays and offers up to which a track is new; newcomers_max : of them that are looked at
     """
 
@@ -37,18 +40,18 @@ class Replica:
         *,
         index: VectorIndex | None = None,
         listeners: Listeners | None = None,
-        moves_max: int = 500,
         new_plays_max: int = 20,
         newcomers_max: int = 2000,
     ) -> None:
         self.table = TrackTable() if table is None else table
-        self.index: VectorIndex = HnswIndex(dims=self.table.dims + 1) if index is None else index
+        self.index: VectorIndex = AdaptiveIndex(dims=self.table.dims + 1) if index is None else index
+        self.queries: deque[Floats] = deque(maxlen=QUERIES_KEPT)
         self.listeners = Listeners() if listeners is None else listeners
         self.ranker, self.tower = RankerMix(), TwoTower(self.table)
         self.popularity, self.tops, self.bandit = Popularity(self.table), Tops(self.table), Thompson(self.table)
         self.experiments: dict[str, Experiment] = {}
         self.song = np.zeros(0, np.int32)  # tracks of one number are the same song
-        self.moves_max, self.new_plays_max, self.newcomers_max = moves_max, new_plays_max, newcomers_max
+        self.new_plays_max, self.newcomers_max = new_plays_max, newcomers_max
         self._songs: dict[tuple[str, str], int] = {}
         self._stale: dict[int, None] = {}
         self._newcomers: Newcomers | None = None
@@ -76,16 +79,37 @@ class Replica:
                 self._experiment(key.decode("utf-8", "replace"), value)
 
     def tick(self) -> int:
-        """Move what has changed most long ago in the index; answers how much is left."""
-        chosen = [row for _, row in zip(range(self.moves_max), self._stale, strict=False)]
-        for row in chosen:
-            del self._stale[row]
-        rows = np.array(chosen, np.int32)
-        gone, there = rows[~self.table.listed[rows]], rows[self.table.listed[rows]]
-        self.index.remove_many(gone)
-        if len(there):
-            self.index.update_many(there, self.index_vectors(there))
+        """Move what has changed most long ago in the index, as much as others can wait for; answers how much is left."""
+        moved, looked, listed, most = 0, 0, self.table.listed, self.index.moves_max
+        while self._stale and moved < most and looked < LOOKS_MAX:
+            chosen = [row for _, row in zip(range(most), self._stale, strict=False)]
+            looked += len(chosen)
+            for row in chosen:
+                del self._stale[row]
+            rows = np.array(chosen, np.int32)
+            self.index.remove_many(rows[~listed[rows]])
+            there = rows[listed[rows]]
+            if len(there):
+                moved += self.index.update_many(there, self.index_vectors(there))
         return len(self._stale)
+
+    def search(self, vector: Floats, n: int) -> tuple[Rows, Doubles]:
+        """The listed tracks nearest to a listener's vector, and their scores with the vectors of now, best first: int32[m], float64[m]."""
+        query = np.append(vector, np.float32(1.0))
+        self.queries.append(query)
+        rows, _ = self.index.search(query, n)
+        scores = (self.index_vectors(rows) @ query).astype(np.float64)
+        order = np.argsort(-scores, kind="stable")
+        return rows[order], scores[order]
+
+    def measure_index(self) -> float:
+        """The recall of the index over the last queries."""
+        return self.index.measure_recall(np.array(self.queries, np.float32).reshape(-1, self.table.dims + 1))
+
+    def take_index(self, index: VectorIndex) -> None:
+        """Go on with an index that was built meanwhile; what has moved since is looked at again."""
+        self.index = index
+        self._stale.update(dict.fromkeys(self.table.listed_rows().tolist()))
 
     def index_vectors(self, rows: Rows) -> Floats:
         """What stands in the index, float32[n, dims + 1]: the track tower and its bias."""

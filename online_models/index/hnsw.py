@@ -1,7 +1,7 @@
 """The approximate index: hnswlib (Malkov & Yashunin 2016), kept while its vectors move.
 
 An update costs several times an insert, so a vector is moved only once it has drifted by `drift` of its length. Deleted places are used again.
-Recall against exact search is measured on what is asked (`measure_recall`); where it falls below `recall_min` the graph is built anew.
+Recall against exact search is measured on what is asked (`measure_recall`); who finds it below `recall_min` builds the graph anew (`built`).
 Where the graph leads to fewer rows than are asked for (equal vectors, most of them deleted), all products are taken: counted in `unreached`.
 """
 
@@ -17,6 +17,7 @@ class HnswIndex:
     drift : share of its own length that a vector may move before its place in the graph does
     capacity_max : rows at most; what comes after is not put in, and is counted in `refused`
     links, build_width, search_width : hnswlib's M, ef_construction and ef
+    moves_max : vectors to move before others may run; each takes about a millisecond
 
     >>> index = HnswIndex(dims=2)
     >>> index.update_many(np.array([7, 9], np.int32), np.array([[1, 0], [0, 1]], np.float32))
@@ -35,11 +36,13 @@ class HnswIndex:
         build_width: int = 100,
         search_width: int = 200,
         recall_min: float = 0.9,
+        moves_max: int = 8,
         seed: int = 0,
     ) -> None:
         self.dims, self.drift, self.capacity_max, self.recall_min = dims, drift, capacity_max, recall_min
+        self.moves_max = moves_max
         self._links, self._build_width, self._search_width, self._seed = links, build_width, search_width, seed
-        self.refused = self.rebuilds = self.unreached = 0
+        self.refused = self.unreached = 0
         self._stored: dict[int, int] = {}  # row -> place in _vectors
         self._vectors = np.zeros((1024, dims), np.float32)  # as they stand in the graph
         self._rows = np.zeros(1024, np.int32)
@@ -119,28 +122,43 @@ class HnswIndex:
         return self._rows[places[best]], scores[best]
 
     def measure_recall(self, queries: Floats, n: int = 10) -> float:
-        """The share of the true n nearest that a search finds, over float32[q, dims]; rebuilds where it is below `recall_min`."""
-        places = np.fromiter(self._stored.values(), np.int64)
+        """The share of the true n nearest that a search finds, over float32[q, dims]; 1 where there is nothing to find."""
+        places = np.fromiter(self._stored.values(), np.int64, len(self))
         n = min(n, len(places))
         if not n or not len(queries):
             return 1.0
         scores = queries @ self._vectors[places].T
         true = self._rows[places[np.argpartition(-scores, n - 1, axis=1)[:, :n]]]
         found = [len(np.intersect1d(self.search(query, n)[0], best)) for query, best in zip(queries, true, strict=True)]
-        recall = float(np.sum(found)) / (n * len(queries))
-        if recall < self.recall_min:
-            self.rebuild()
-        return recall
+        return float(np.sum(found)) / (n * len(queries))
 
-    def rebuild(self) -> None:
-        """Build the graph anew from the vectors that stand in it."""
-        rows = np.fromiter(self._stored, np.int32)
-        vectors = self._vectors[np.fromiter(self._stored.values(), np.int64)]
-        capacity = max(1024, 1 << int(np.ceil(np.log2(max(len(rows), 1)))))
-        self._stored, self._free = {row: place for place, row in enumerate(rows.tolist())}, []
+    def stored(self) -> tuple[Rows, Floats]:
+        """Copies of the rows, and of their vectors as they stand in the graph: int32[n], float32[n, dims]."""
+        places = np.fromiter(self._stored.values(), np.int64, len(self))
+        return self._rows[places], self._vectors[places]
+
+    def built(self, rows: Rows, vectors: Floats) -> "HnswIndex":
+        """A fresh index like this one, of these rows."""
+        fresh = HnswIndex(
+            dims=self.dims,
+            drift=self.drift,
+            capacity_max=self.capacity_max,
+            links=self._links,
+            build_width=self._build_width,
+            search_width=self._search_width,
+            recall_min=self.recall_min,
+            moves_max=self.moves_max,
+            seed=self._seed,
+        )
+        fresh._fill(rows, vectors)
+        return fresh
+
+    def _fill(self, rows: Rows, vectors: Floats) -> None:
+        size = len(rows)
+        capacity = max(1024, 1 << int(np.ceil(np.log2(max(size, 1)))))
+        self._stored = {row: place for place, row in enumerate(rows.tolist())}
         self._rows, self._vectors = np.zeros(capacity, np.int32), np.zeros((capacity, self.dims), np.float32)
-        self._rows[: len(rows)], self._vectors[: len(rows)] = rows, vectors
+        self._rows[:size], self._vectors[:size] = rows, vectors
         self._graph = self._new_graph(capacity)
-        if len(rows):
-            self._graph.add_items(vectors, np.arange(len(rows)))
-        self.rebuilds += 1
+        if size:
+            self._graph.add_items(vectors, np.arange(size))

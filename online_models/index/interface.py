@@ -1,12 +1,22 @@
 """What every vector index can do."""
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from online_models.track import Floats, Rows
 
 
 class VectorIndex(Protocol):
-    """Rows with a vector each, searched by inner product."""
+    """Rows with a vector each, searched by inner product.
+
+    moves_max : vectors to move before others may run
+    recall_min : the recall below which it is to be built anew
+    """
+
+    @property
+    def moves_max(self) -> int: ...
+
+    @property
+    def recall_min(self) -> float: ...
 
     def __len__(self) -> int:
         """Rows that a search may answer."""
@@ -19,3 +29,12 @@ class VectorIndex(Protocol):
 
     def search(self, vector: Floats, n: int) -> tuple[Rows, Floats]:
         """The n rows with the greatest inner product, best first, and those: int32[m], float32[m], m <= n."""
+
+    def measure_recall(self, queries: Floats, n: int = 10) -> float:
+        """The share of the true n nearest that a search finds, over float32[q, dims]."""
+
+    def stored(self) -> tuple[Rows, Floats]:
+        """Copies of the rows and vectors that a search goes through: int32[n], float32[n, dims]."""
+
+    def built(self, rows: Rows, vectors: Floats) -> Self:
+        """A fresh index of the same kind, of these rows; touches nothing of this one, so it may run in another thread."""

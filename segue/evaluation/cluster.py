@@ -40,7 +40,7 @@ class LocalCluster:
         self.learner = LearnerProcessor(0, self.track_replica, TwoTower(self.track_replica.table, seed=seed))
         self.keeper = KeeperProcessor(0, TrackTable(dims=dims), linger_s=0.0)
         table = TrackTable(dims=dims)
-        self.replica = Replica(table, index=ExactIndex(dims=dims + 1) if exact else None, moves_max=1_000_000)
+        self.replica = Replica(table, index=ExactIndex(dims=dims + 1, moves_max=1_000_000) if exact else None)
         self.radio = Radio(self.replica)
         self.dead_letters: list[bytes] = []
         self.flush_every, self._steps, self._offset = flush_every, 0, 0
@@ -66,7 +66,8 @@ class LocalCluster:
         self._route(self.learner.flush(0).outputs)
         self._keep(self._deltas)
         self._deltas = []
-        self.replica.tick()
+        while self.replica.tick():
+            pass
 
     def state_hash(self) -> str:
         """A hash of all rows: the listeners', the tracks', the ranker's."""

@@ -19,8 +19,8 @@ def seeds(query: Query, limit: int) -> tuple[Rows, Doubles]:
         return NOTHING
     followed, scores = best(*score_followers(table, rows, lag_decay=1.0), limit // 2)
     vector = query.replica.tower.listener_vectors(rows[None, :])[0]
-    near, products = query.replica.index.search(np.append(vector, np.float32(1.0)), limit // 2)
-    shares = np.exp(products.astype(np.float64) - products.max()) if len(near) else np.zeros(0)
+    near, products = query.replica.search(vector, limit // 2)
+    shares = np.exp(products - products.max(initial=-np.inf))
     scores = scores / scores.max() if len(scores) else scores
     fresh = ~np.isin(near, followed)
     return np.concatenate([followed, near[fresh]]).astype(np.int32), np.concatenate([scores, 0.5 * shares[fresh]])

@@ -11,8 +11,5 @@ def two_tower(query: Query, limit: int) -> tuple[Rows, Doubles]:
     """By the index; the score is the chance among its neighbours, a softmax. Nothing for somebody of whom nothing is known."""
     if not query.vector.any():
         return NOTHING
-    rows, scores = query.replica.index.search(np.append(query.vector, np.float32(1.0)), limit)
-    if not len(rows):
-        return NOTHING
-    shares = np.exp(scores.astype(np.float64) - scores.max())
-    return rows, shares
+    rows, scores = query.replica.search(query.vector, limit)
+    return rows, np.exp(scores - scores.max(initial=-np.inf))

@@ -37,6 +37,7 @@ NAME = "serving"
 BATCH = 8  # requests answered before the followers may run
 TICK_S = 0.05
 COMMIT_EVERY_S = 1.0
+RECALL_EVERY_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._assigned.wait()
         self._tasks = [
             asyncio.create_task(self._guard(loop()))
-            for loop in (self._answer_requests, self._follow_tracks, self._commit_now_and_then)
+            for loop in (self._answer_requests, self._follow_tracks, self._watch_index, self._commit_now_and_then)
         ]
 
     async def stop(self) -> None:
@@ -134,6 +135,15 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         while True:
             self._replica.tick()
             await asyncio.sleep(TICK_S)
+
+    async def _watch_index(self) -> None:
+        """Measure the index's recall now and then; build it anew in a thread where it has fallen."""
+        while True:
+            await asyncio.sleep(RECALL_EVERY_S)
+            index, recall = self._replica.index, self._replica.measure_index()
+            if recall < index.recall_min:
+                log.warning("the index finds %.0f %% of the nearest tracks: building it anew", 100 * recall)
+                self._replica.take_index(await asyncio.to_thread(index.built, *index.stored()))
 
     async def _commit_now_and_then(self) -> None:
         while True:

@@ -81,7 +81,7 @@ class Engine:
         app.transport = ChunkTransport(app.conf.broker_consumer, app)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.on_partitions_assigned.connect(self._were_assigned, weak=False)
-        topic = app.topic(*sorted(self._inputs), key_serializer="raw", value_serializer="raw")
+        topic = app.topic(*sorted(self._inputs), key_serializer="raw", value_serializer="raw", acks=False)
         app.agent(topic, name=f"segue-{self.name}")(self._deliver)
         app.timer(1.0)(self._hint)
         return app

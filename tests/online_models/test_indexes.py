@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from online_models.index.adaptive import AdaptiveIndex
 from online_models.index.exact import ExactIndex
 from online_models.index.hnsw import HnswIndex
 from online_models.track import Floats, Rows
@@ -85,10 +86,10 @@ def test_rows_past_capacity_max_are_refused_and_counted() -> None:
 def test_rebuilding_keeps_every_row_and_forgets_the_deleted() -> None:
     index, rows, values = filled(600)
     index.remove_many(rows[:300])
-    index.rebuild()
+    index = index.built(*index.stored())
     answered = {row for query in values[:60] for row in index.search(query, 100)[0].tolist()}
 
-    assert (len(index), index.rebuilds, index._graph.get_current_count()) == (300, 1, 300)
+    assert (len(index), index._graph.get_current_count()) == (300, 300)
     assert answered <= set(rows[300:].tolist())
     assert 401 in index.search(5.0 * values[400], 10)[0]
 
@@ -96,7 +97,7 @@ def test_rebuilding_keeps_every_row_and_forgets_the_deleted() -> None:
 def test_rebuilt_index_takes_new_rows() -> None:
     index, rows, values = filled(300)
     index.remove_many(rows[:100])
-    index.rebuild()
+    index = index.built(*index.stored())
     index.update_many(rows[:100] + 5000, values[:100])
 
     assert len(index) == 300
@@ -105,7 +106,7 @@ def test_rebuilt_index_takes_new_rows() -> None:
 
 def test_empty_index_may_be_rebuilt_and_measured() -> None:
     index = HnswIndex(dims=DIMS)
-    index.rebuild()
+    index = index.built(*index.stored())
 
     assert index.measure_recall(vectors(3)) == 1.0
     assert len(index) == 0
@@ -115,14 +116,24 @@ def test_recall_of_no_queries_is_whole() -> None:
     assert filled(50)[0].measure_recall(np.zeros((0, DIMS), np.float32)) == 1.0
 
 
-def test_recall_below_its_least_rebuilds_the_graph() -> None:
-    low, _, _ = filled(2000, links=2, build_width=4, search_width=10, recall_min=0.95)
-    high, _, _ = filled(300)
+def test_recall_says_when_the_graph_is_to_be_built_anew() -> None:
+    low, rows, _ = filled(2000, links=2, build_width=4, search_width=10)
+    high = HnswIndex(dims=DIMS).built(*low.stored())
 
-    assert low.measure_recall(vectors(50, seed=6)) < 0.95
-    assert low.rebuilds == 1
-    assert high.measure_recall(vectors(50, seed=6)) > 0.95
-    assert high.rebuilds == 0
+    assert low.measure_recall(vectors(50, seed=6)) < low.recall_min < high.measure_recall(vectors(50, seed=6))
+    assert sorted(rows.tolist()) == sorted(high.stored()[0].tolist())
+
+
+def test_adaptive_index_is_exact_until_it_is_large_and_answers_the_same_rows_after() -> None:
+    index, exact = AdaptiveIndex(dims=DIMS, exact_max=250), ExactIndex(dims=DIMS)
+    rows, values = np.arange(1, 301, dtype=np.int32), vectors(300)
+    for start in range(0, 300, 50):
+        assert index.is_exact == (start < 300)
+        for each in (index, exact):
+            each.update_many(rows[start : start + 50], values[start : start + 50])
+
+    assert (index.is_exact, len(index), index.moves_max < exact.moves_max) == (False, 300, True)
+    assert exact.search(values[7], 5)[0].tolist() == index.search(values[7], 5)[0].tolist()
 
 
 def test_rows_that_the_graph_does_not_reach_are_searched_exactly_and_counted() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from online_models.checks.checkable import Checkable
 from online_models.checks.models.colistening import COLISTENING
-from online_models.checks.models.indexes import EXACT_INDEX, HNSW_INDEX
+from online_models.checks.models.indexes import ADAPTIVE_INDEX, EXACT_INDEX, HNSW_INDEX
 from online_models.checks.models.listener import LISTENER, LISTENERS
 from online_models.checks.models.popularity import POPULARITY
 from online_models.checks.models.ranker import OBJECTIVE_MODELS, RANKER_MIX
@@ -23,6 +23,7 @@ MODELS: tuple[Checkable[Any], ...] = (
     THOMPSON,
     EXACT_INDEX,
     HNSW_INDEX,
+    ADAPTIVE_INDEX,
     LISTENER,
     LISTENERS,
     TRACK_TABLE,

@@ -1,4 +1,4 @@
-"""The vector indexes: one description, two implementations."""
+"""The vector indexes: one description, three implementations."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from online_models.checks.checkable import Bounded, Checkable, Pattern
 from online_models.checks.vector_index import DIMS, VECTOR_INDEX_CHECKS, vectors
+from online_models.index.adaptive import AdaptiveIndex
 from online_models.index.exact import ExactIndex
 from online_models.index.hnsw import HnswIndex
 from online_models.index.interface import VectorIndex
@@ -95,3 +96,5 @@ HNSW_INDEX = _index(
         sizes=lambda index: {"capacity_max": (len(index), 40)},
     ),
 )
+
+ADAPTIVE_INDEX = _index("adaptive-index", lambda seed: AdaptiveIndex(dims=DIMS, exact_max=30))  # bounded by its graph

@@ -14,6 +14,7 @@ from streams.messages import ListeningEvent, Playlist, PlaylistRequest, Profile,
 from streams.runtime.admin import count_partitions
 from streams.runtime.settings import Settings
 from streams.runtime.store import READER
+from streams.runtime.transport import FRESH_MS
 from streams.topics import LISTENERS, LISTENING_EVENTS, PLAYLIST_REQUESTS, PLAYLISTS, TRACKS
 
 Message = ListeningEvent | Track | Profile
@@ -53,7 +54,7 @@ class SegueClient:
 
     async def _listen(self, partitions: int) -> None:
         """Read the answers from now on."""
-        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER)
+        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER, fetch_max_wait_ms=FRESH_MS)
         await self._reader.start()
         parts = [TopicPartition(self.settings.topic(PLAYLISTS), number) for number in range(partitions)]
         self._reader.assign(parts)

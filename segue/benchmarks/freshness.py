@@ -26,6 +26,7 @@ from streams.messages import ListeningEvent, Track
 from streams.runtime.admin import create_topics
 from streams.runtime.follower import Follower
 from streams.runtime.settings import Settings
+from streams.runtime.transport import FRESH_MS
 from streams.topics import LISTENERS_CHANGELOG
 
 LIKES = 20
@@ -103,7 +104,8 @@ class _Prober:
         self.answer: deque[float] = deque(maxlen=100_000)
         self._made = 0
         self._waiting: dict[str, tuple[int, asyncio.Future[float]]] = {}
-        self._rows = Follower(settings, {LISTENERS_CHANGELOG.name: range(settings.partitions)}, self._row)
+        topics = {LISTENERS_CHANGELOG.name: range(settings.partitions)}
+        self._rows = Follower(settings, topics, self._row, wait_ms=FRESH_MS)
 
     async def start(self) -> None:
         """Follow the listeners' rows."""

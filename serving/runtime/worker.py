@@ -24,6 +24,7 @@ from streams.runtime.follower import Follower
 from streams.runtime.partition import FAILED
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
+from streams.runtime.transport import FRESH_MS
 from streams.topics import (
     EXPERIMENTS,
     LISTENERS_CHANGELOG,
@@ -66,7 +67,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             EXPERIMENTS.name: range(counts["single"]),
         }
         self._tracks = Follower(settings, everything, self._replica.apply)
-        self._listeners = Follower(settings, {}, self._replica.apply)
+        self._listeners = Follower(settings, {}, self._replica.apply, wait_ms=FRESH_MS)
         await self._tracks.start()
         await self._listeners.start()
         self._producer = AIOKafkaProducer(**settings.client(), enable_idempotence=True)
@@ -81,7 +82,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # what was asked before the first worker came is answered too
-            fetch_max_wait_ms=10,
+            fetch_max_wait_ms=FRESH_MS,
             session_timeout_ms=6000,
             heartbeat_interval_ms=2000,
         )

@@ -14,7 +14,7 @@ from faust.types.tuples import TP
 from streams.runtime.partition import Partition
 from streams.runtime.settings import Settings
 from streams.runtime.store import Store
-from streams.runtime.transport import ChunkTransport
+from streams.runtime.transport import FRESH_MS, ChunkTransport
 from streams.steps import Processor
 
 
@@ -24,6 +24,7 @@ class Engine:
     name : of the worker; its consumer group is prefix + "segue-" + name
     build : partition number -> processor
     inputs : logical topics, co-partitioned
+    wait_ms : how long the broker may wait for messages
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class Engine:
         *,
         step_max: int = 2000,
         buffered_max: int = 20_000,
+        wait_ms: int = FRESH_MS,
     ) -> None:
+        self.wait_ms = wait_ms
         self.settings, self.name, self.build = settings, name, build
         self.step_max, self.buffered_max = step_max, buffered_max
         self.partitions: dict[int, Partition] = {}
@@ -78,7 +81,7 @@ class Engine:
             stream_wait_empty=False,
             stream_buffer_maxsize=65_536,
         )
-        app.transport = ChunkTransport(app.conf.broker_consumer, app)
+        app.transport = ChunkTransport(app.conf.broker_consumer, app, wait_ms=self.wait_ms)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.on_partitions_assigned.connect(self._were_assigned, weak=False)
         topic = app.topic(*sorted(self._inputs), key_serializer="raw", value_serializer="raw", acks=False)

@@ -22,10 +22,13 @@ class Follower:
     """Feeds `apply(logical topic, partition, rows)` with every row of some partitions, in their order; watermark rows are left out.
 
     topics : partitions by logical topic
+    wait_ms : how long the broker may wait for rows. A row may come so much later; a short wait keeps broker and reader busy with asking
     """
 
-    def __init__(self, settings: Settings, topics: Mapping[str, Collection[int]], apply: Apply) -> None:
-        self.settings, self.rows = settings, 0
+    def __init__(
+        self, settings: Settings, topics: Mapping[str, Collection[int]], apply: Apply, *, wait_ms: int = 100
+    ) -> None:
+        self.settings, self.wait_ms, self.rows = settings, wait_ms, 0
         self._apply = apply
         self._wanted = {
             TopicPartition(settings.topic(topic), number) for topic, numbers in topics.items() for number in numbers
@@ -40,7 +43,7 @@ class Follower:
 
     async def start(self) -> None:
         """Begin to read."""
-        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER)
+        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER, fetch_max_wait_ms=self.wait_ms)
         await self._reader.start()
         await self._reassign(set())
         self._task = asyncio.create_task(self._run())

@@ -89,10 +89,9 @@ class Store:
             await self._producer.stop()
 
 
-READER: dict[str, Any] = {
+READER: dict[str, Any] = {  # of every consumer that is in no group
     "isolation_level": "read_committed",
     "enable_auto_commit": False,
     "auto_offset_reset": "earliest",
-    "fetch_max_wait_ms": 10,
     "max_partition_fetch_bytes": 4 << 20,
 }

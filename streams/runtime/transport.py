@@ -20,6 +20,7 @@ from faust.types.tuples import TP, ConsumerMessage
 aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
 
 CHUNK_MAX = 1000
+FRESH_MS = 10  # how long a broker may wait where freshness matters
 Epoch = tuple[int, int]  # group generation, seeks: delivery starts anew where it changes
 
 
@@ -36,7 +37,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = 10  # 1500 is hard-coded there; a long poll of an idle partition delays the others
+        consumer._fetch_max_wait_ms = transport.wait_ms  # 1500 is hard-coded there
         consumer._isolation_level = "read_committed"
         consumer._partition_assignment_strategy = [RangePartitionAssignor]
         return consumer
@@ -119,6 +120,13 @@ def _message(tp: TP, last: Any, chunk: Chunk, generation: int) -> ConsumerMessag
 
 
 class ChunkTransport(Transport):
-    """Faust's aiokafka transport with chunks."""
+    """Faust's aiokafka transport with chunks.
+
+    wait_ms : how long the broker may wait for messages; while it waits on idle partitions, the others are not asked for
+    """
 
     Consumer = ChunkConsumer
+
+    def __init__(self, *args: Any, wait_ms: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.wait_ms = wait_ms

@@ -52,7 +52,9 @@ class Listeners:
         self._hold(listener)
 
     def apply_row(self, key: bytes, value: bytes | None) -> None:
-        """Take a changelog row from elsewhere; a decoded listener catches up."""
+        """Take a changelog row from elsewhere; a decoded listener catches up. What is no listener's row is left out."""
+        if key[:1] not in (HEAD, PAGE, CHOICES):
+            return
         self._put(key, value)
         section, user_id = key[:1], user_of(key)
         listener = self._decoded.get(user_id)

@@ -215,6 +215,10 @@ class TrackTable:
         row_of = self._row_of
         return np.array([row_of.get("t:" + track_id, 0) for track_id in track_ids], np.int32)
 
+    def rows_of(self, keys: Sequence[str]) -> Rows:
+        """Rows of entities by key, int32[n]; 0 for what is not known."""
+        return np.array([self._row_of.get(key, 0) for key in keys], np.int32)
+
     def out_vectors(self, rows: Rows) -> Floats:
         """The track tower, float32[n, dims]: what a listener's vector is multiplied with."""
         return self._tower(self.e_out, rows)

@@ -1,8 +1,8 @@
 """What learners send to keepers, and the learners' own view of the track rows while it is on its way.
 
 A delta only adds, so the order in which keepers take deltas of several learners does not matter. `seq` counts a source's deltas; a keeper
-drops what it has seen. A learner's table always reads: the keeper's row + its own deltas that the keeper has not taken yet + (vectors
-only) what it learnt since its last flush.
+drops what it has seen. A learner's table always reads: the keeper's row + its own deltas that the keeper has not taken yet + what it
+learnt since its last flush.
 """
 
 from collections import deque
@@ -55,6 +55,56 @@ def decode_delta(value: bytes | None) -> TrackDelta:
         raise ValueError(f"track delta: {error}") from error
 
 
+def counts_delta(
+    table: TrackTable,
+    source: int,
+    seq: int,
+    rows: Rows,
+    sums: Doubles,
+    pairs_from: Rows,
+    pairs_to: Rows,
+    weights: Doubles,
+) -> TrackDelta:
+    """A delta of counts and pairs.
+
+    rows : int32[n], unique; sums : float64[n, len(COLUMNS)]; pairs_from, pairs_to, weights : int32[m], int32[m], float64[m]
+    """
+    involved, places = np.unique(np.concatenate([rows, pairs_from, pairs_to]), return_inverse=True)
+    at, n, m = places.astype(np.int32), len(rows), len(pairs_from)
+    return TrackDelta(
+        source,
+        seq,
+        [table.keys[row] for row in involved.tolist()],
+        counts_at=at[:n].tobytes(),
+        counts=sums.tobytes(),
+        pairs_from=at[n : n + m].tobytes(),
+        pairs_to=at[n + m :].tobytes(),
+        pair_weights=weights.tobytes(),
+    )
+
+
+def read_counts(table: TrackTable, delta: TrackDelta) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
+    """The inverse of `counts_delta`; unknown entities get a row.
+
+    Raises
+    ------
+    ValueError
+        for columns that do not fit each other; no row is made then
+    """
+    size = len(delta.keys)
+    counts_at, pairs_from, pairs_to = (
+        _places(each, size) for each in (delta.counts_at, delta.pairs_from, delta.pairs_to)
+    )
+    counts = np.frombuffer(delta.counts).reshape(len(counts_at), len(COLUMNS))
+    weights = np.frombuffer(delta.pair_weights)
+    if not len(pairs_from) == len(pairs_to) == len(weights):
+        raise ValueError(f"track delta: {len(pairs_from)} x {len(pairs_to)} pairs of {len(weights)} weights")
+    if not (np.isfinite(counts).all() and np.isfinite(weights).all()):
+        raise ValueError("track delta: a number that is not finite")
+    known = np.array([table.add(key) for key in delta.keys], np.int32)
+    return known[counts_at], counts, known[pairs_from], known[pairs_to], weights
+
+
 def apply_delta(table: TrackTable, delta: TrackDelta) -> tuple[Rows, Rows, Rows]:
     """Add a delta; answers the rows whose (counts, neighbours, vectors) changed.
 
@@ -63,22 +113,16 @@ def apply_delta(table: TrackTable, delta: TrackDelta) -> tuple[Rows, Rows, Rows]
     ValueError
         for columns that do not fit each other; nothing is added then
     """
-    size = len(delta.keys)
-    counts_at, vectors_at = _places(delta.counts_at, size), _places(delta.vectors_at, size)
-    pairs_from, pairs_to = _places(delta.pairs_from, size), _places(delta.pairs_to, size)
-    weights = np.frombuffer(delta.pair_weights)
-    counts = np.frombuffer(delta.counts).reshape(len(counts_at), len(COLUMNS))
+    vectors_at = _places(delta.vectors_at, len(delta.keys))
     vectors = np.frombuffer(delta.vectors, np.float32).reshape(len(vectors_at), table.vectors.shape[1])
-    if not len(pairs_from) == len(pairs_to) == len(weights):
-        raise ValueError(f"track delta: {len(pairs_from)} x {len(pairs_to)} pairs of {len(weights)} weights")
-    if not (np.isfinite(counts).all() and np.isfinite(vectors).all() and np.isfinite(weights).all()):
+    if not np.isfinite(vectors).all():
         raise ValueError("track delta: a number that is not finite")
-    known = np.array([table.add(key) for key in delta.keys], np.int32)
-    count_rows, vector_rows = known[counts_at], known[vectors_at]
+    count_rows, counts, pairs_from, pairs_to, weights = read_counts(table, delta)
+    vector_rows = table.rows_of(delta.keys)[vectors_at]
     np.add.at(table.counts, count_rows, counts)
     np.add.at(table.vectors, vector_rows, vectors)
     table.counts[0], table.vectors[0] = 0.0, 0.0
-    return count_rows, add_pairs(table, known[pairs_from], known[pairs_to], weights), vector_rows
+    return count_rows, add_pairs(table, pairs_from, pairs_to, weights), vector_rows
 
 
 def _places(buffer: bytes, size: int) -> Rows:
@@ -105,6 +149,7 @@ class TrackReplica:
         self._fitted = 0
         self._outstanding: deque[tuple[int, int, int, str, Rows, Doubles | Floats]] = deque(maxlen=outstanding_max)
         self._taken: dict[tuple[int, int], int] = {}  # (keeper, source) -> last seq that its rows hold
+        self._held: dict[int, list[tuple[Rows, Doubles]]] = {}  # counts by source that no delta holds yet
 
     def fit(self) -> None:
         """Take in entities that the table has got since."""
@@ -128,6 +173,17 @@ class TrackReplica:
     def touch(self, rows: Rows) -> None:
         """Say whose vectors were learnt."""
         self._touched[rows] = True
+
+    def hold(self, source: int, rows: Rows, sums: Doubles) -> None:
+        """Show counts that no delta holds yet: int32[n], unique; float64[n, len(COLUMNS)]."""
+        self.fit()
+        self.table.counts[rows] += sums
+        self._held.setdefault(source, []).append((rows, sums))
+
+    def release(self, source: int) -> None:
+        """Show a source's held counts no more."""
+        for rows, sums in self._held.pop(source, ()):
+            self.table.counts[rows] -= sums
 
     def apply(self, keeper: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         """Take rows of `tracks-changelog`, partition `keeper`, in their order."""
@@ -177,6 +233,10 @@ class TrackReplica:
                 self.table.vectors[rows[chosen]] += sums[chosen]
                 self._base[rows[chosen]] += sums[chosen]
 
+        if kind == "counts":
+            for rows, sums in (each for held in self._held.values() for each in held):
+                self.table.counts[rows[mask[rows]]] += sums[mask[rows]]
+
     def _split(self, rows: Rows) -> list[tuple[int, NDArray[np.intp]]]:
         keepers = self._keeper_of[rows]
         return [(keeper, np.flatnonzero(keepers == keeper)) for keeper in np.unique(keepers).tolist()]
@@ -184,33 +244,18 @@ class TrackReplica:
     def send_counts(
         self, source: int, seq: int, rows: Rows, sums: Doubles, pairs_from: Rows, pairs_to: Rows, weights: Doubles
     ) -> list[tuple[int, bytes]]:
-        """The exact part of one step as (keeper partition, delta); the counts are added here at once.
+        """Counts and pairs as (keeper partition, delta); the counts are added here at once.
 
         rows : int32[n], unique; sums : float64[n, len(COLUMNS)]; pairs go to the keeper of what was followed
         """
         self.fit()
         self.table.counts[rows] += sums
-        keepers = set(self._keeper_of[rows].tolist()) | set(self._keeper_of[pairs_from].tolist())
+        keepers_of, keepers_of_pairs = self._keeper_of[rows], self._keeper_of[pairs_from]
         deltas = []
-        for keeper in sorted(keepers):
-            chosen = np.flatnonzero(self._keeper_of[rows] == keeper)
-            paired = np.flatnonzero(self._keeper_of[pairs_from] == keeper)
-            involved, places = np.unique(
-                np.concatenate([rows[chosen], pairs_from[paired], pairs_to[paired]]), return_inverse=True
-            )
-            at = places.astype(np.int32)
-            n, m = len(chosen), len(paired)
-            delta = TrackDelta(
-                source,
-                seq,
-                [self.table.keys[row] for row in involved.tolist()],
-                counts_at=at[:n].tobytes(),
-                counts=sums[chosen].tobytes(),
-                pairs_from=at[n : n + m].tobytes(),
-                pairs_to=at[n + m :].tobytes(),
-                pair_weights=weights[paired].tobytes(),
-            )
-            deltas.append((keeper, encode_delta(delta)))
+        for keeper in np.union1d(keepers_of, keepers_of_pairs).tolist():
+            chosen, paired = keepers_of == keeper, keepers_of_pairs == keeper
+            parts = rows[chosen], sums[chosen], pairs_from[paired], pairs_to[paired], weights[paired]
+            deltas.append((keeper, encode_delta(counts_delta(self.table, source, seq, *parts))))
             self._outstanding.append((source, seq, keeper, "counts", rows[chosen], sums[chosen]))
         return deltas
 

@@ -25,7 +25,7 @@ class KeeperProcessor:
     changelog = TRACKS_CHANGELOG.name
     restores: tuple[str, ...] = ()
 
-    def __init__(self, partition: int, table: TrackTable, *, linger_s: float = 0.5, flush_s: float = 60.0) -> None:
+    def __init__(self, partition: int, table: TrackTable, *, linger_s: float = 0.25, flush_s: float = 60.0) -> None:
         self.partition, self.table, self.linger_s, self.flush_s = partition, table, linger_s, flush_s
         self.seen: dict[int, int] = {}
 

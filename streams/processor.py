@@ -3,7 +3,7 @@
     record -> decode -> refuse or take -> listener -> example -> rankers, two-tower -> rows, track deltas
 
 `LearnerProcessor.step` is a pure function of the partition's state, the track replica and the records. Rows, counters and co-listening
-are exact (in every step); two-tower vectors and ranker weights are coalesced (in `flush`).
+are exact (in every step; `unsent` until the flush that sends them); two-tower vectors and ranker weights are coalesced (in `flush`).
 """
 
 from collections.abc import Sequence
@@ -39,6 +39,7 @@ from streams.topics import (
     RANKER_WEIGHTS,
     TRACK_DELTAS,
 )
+from streams.unsent import UNSENT, Unsent
 
 M = TypeVar("M", ListeningEvent, Playlist, ProfileMessage)
 FUTURE_MS_MAX = 3_600_000  # an event from further ahead of the clock is refused
@@ -79,6 +80,7 @@ class LearnerProcessor:
         self.ranker = Ranker()
         self.meta = LearnerMeta()
         self.lesson = Lesson(replica, two_tower, self.ranker)
+        self.unsent = Unsent(partition, replica)
 
     # --- the engine's calls
 
@@ -86,6 +88,8 @@ class LearnerProcessor:
         """Take a row of the changelog or of the ranker's weights."""
         if topic == RANKER_WEIGHTS.name:
             self.ranker.restore(key, value)
+        elif key[:1] == UNSENT:
+            self.unsent.restore(key, value)
         elif key == META:
             self.meta = LearnerMeta() if value is None else msgspec.msgpack.decode(value, type=LearnerMeta)
         else:
@@ -94,6 +98,7 @@ class LearnerProcessor:
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Learn from records; see the module's picture."""
         step, changed = Step(), dict[str, Listener]()
+        self.unsent.adopt()
         for record in records:
             try:
                 if record.topic == LISTENING_EVENTS.name:
@@ -105,7 +110,9 @@ class LearnerProcessor:
             except MessageError as error:
                 self.meta.dead_letters += 1
                 step.outputs.append(dead_letter(record, self.partition, now_ms, str(error)))
-        self._learn(step)
+        counts = self.lesson.learn()
+        if len(counts[0]) or len(counts[2]):
+            step.rows.update([self.unsent.add(counts)])
         for listener in changed.values():
             rows = listener.changed_rows()
             self.listeners.keep(listener, rows)
@@ -114,11 +121,15 @@ class LearnerProcessor:
         return step
 
     def flush(self, now_ms: int) -> Step:
-        """Hand out the vectors and weights that were learnt since the last flush."""
-        step = Step()
+        """Hand out what was learnt since the last flush: counts and pairs, vectors, weights."""
+        step, replica = Step(), self.replica
         self.lesson.train_tower()
-        deltas, seq = self.replica.send_vectors(self.partition, self.meta.seq + 1)
+        sent, counts = self.unsent.take()
+        deltas = replica.send_counts(self.partition, self.meta.seq + 1, *counts)
+        vectors, seq = replica.send_vectors(self.partition, self.meta.seq + 1 + bool(deltas))
+        deltas += vectors
         weights = self.ranker.changed_rows()
+        step.rows.update(dict.fromkeys(sent))
         if deltas or weights:
             self.meta.seq = seq - 1
             step.rows[META] = msgspec.msgpack.encode(self.meta)
@@ -189,15 +200,6 @@ class LearnerProcessor:
 
     def _listener(self, user_id: str, changed: dict[str, Listener]) -> Listener:
         return changed.get(user_id) or self.listeners.get(user_id)
-
-    def _learn(self, step: Step) -> None:
-        rows, sums, pairs_from, pairs_to, weights = self.lesson.learn()
-        if not len(rows) and not len(pairs_from):
-            return
-        self.meta.seq += 1
-        deltas = self.replica.send_counts(self.partition, self.meta.seq, rows, sums, pairs_from, pairs_to, weights)
-        source = self.partition.to_bytes(4, "big")
-        step.outputs += [Output(TRACK_DELTAS.name, source, delta, keeper) for keeper, delta in deltas]
 
 
 def _take_up(listener: Listener, track_id: str) -> bool:

@@ -124,6 +124,7 @@ def restored(processor: LearnerProcessor, *steps: Step) -> LearnerProcessor:
     for step in steps:
         for key, value in step.rows.items():
             again.restore(again.changelog, key, value)
+    again.step([], NOW_MS)
     return again
 
 

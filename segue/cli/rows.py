@@ -62,14 +62,12 @@ async def _read(topic: str, apply: Callable[[str, int, Sequence[tuple[bytes, byt
 
 async def _all_listeners() -> Any:
     from online_models.listeners import Listeners
-    from online_models.track import META
 
     listeners = Listeners()
 
     def apply(_topic: str, _partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         for key, value in rows:
-            if key[:1] != META:
-                listeners.apply_row(key, value)
+            listeners.apply_row(key, value)
 
     await _read("listeners-changelog", apply)
     return listeners

@@ -65,8 +65,7 @@ async def read_listeners(settings: Settings) -> Listeners:
 
     def apply(_topic: str, _partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         for key, value in rows:
-            if key[:1] != META:
-                listeners.apply_row(key, value)
+            listeners.apply_row(key, value)
 
     await _follow(settings, LISTENERS_CHANGELOG.name, apply)
     return listeners

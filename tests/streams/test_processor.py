@@ -6,16 +6,18 @@ import pytest
 
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, KINDS
-from streams.deltas import decode_delta
+from streams.deltas import apply_delta, decode_delta
 from streams.messages import Playlist, Profile
 from streams.processor import FUTURE_MS_MAX, LearnerMeta, LearnerProcessor
 from streams.steps import Step
 from streams.topics import DEAD_LETTERS, LISTENERS, LISTENING_EVENTS, PLAYLISTS, RANKER_WEIGHTS, TRACK_DELTAS
+from streams.unsent import UNSENT
 from tests.builders import (
     NOW_MS,
     counter,
     dead_letters,
     event,
+    keeper,
     learn,
     learner,
     meta,
@@ -263,7 +265,8 @@ def test_the_newest_profile_is_the_one_that_holds() -> None:
 def test_a_play_in_a_known_country_counts_for_the_country() -> None:
     one = learner(track("t1"))
 
-    step = learn(one, Profile(user_id="ann", country="SE"), event())
+    learn(one, Profile(user_id="ann", country="SE"), event())
+    step = one.flush(NOW_MS)
 
     pairs = [decode_delta(each.value) for each in step.outputs if each.topic == TRACK_DELTAS.name]
     assert any("c:SE" in delta.keys and delta.pair_weights for delta in pairs)
@@ -273,8 +276,8 @@ def test_erasing_writes_a_tombstone_for_every_row_of_the_person() -> None:
     one = learner()
     written: dict[bytes, bytes | None] = {}
     for start in range(0, 100, 10):
-        written |= learn(one, *(event(at_ms=NOW_MS + n) for n in range(start, start + 10))).rows
-    written |= learn(one, event(kind="like", event_id="like"), Profile(user_id="ann")).rows
+        written |= personal(learn(one, *(event(at_ms=NOW_MS + n) for n in range(start, start + 10))))
+    written |= personal(learn(one, event(kind="like", event_id="like"), Profile(user_id="ann")))
     theirs = {key for key in written if key != b"m"}
 
     step = one.step([raw(LISTENERS.name, None, b"ann")], NOW_MS)
@@ -300,7 +303,7 @@ def test_what_was_heard_before_the_erasure_in_the_same_step_is_erased() -> None:
 
     step = one.step([*records([event(), event(kind="like")]), raw(LISTENERS.name, None, b"ann")], NOW_MS)
 
-    assert [key for key, value in step.rows.items() if value is not None] == [b"m"]
+    assert [key for key, value in personal(step).items() if value is not None] == [b"m"]
     assert one.listeners.rows == {}
 
 
@@ -468,11 +471,48 @@ def test_vectors_that_another_partition_of_the_process_learnt_are_numbered_and_t
 
 def test_a_learner_that_restarts_goes_on_with_the_next_number() -> None:
     one = learner(track("t1"))
-    again = restored(one, learn(one, event(event_id="e1")))
+    steps = [learn(one, event(event_id="e1")), one.flush(NOW_MS)]
+    again = restored(one, *steps)
 
-    step = learn(again, event(event_id="e2"))
+    learn(again, event(event_id="e2"))
 
-    assert _seqs(step) == [2]
+    assert (_seqs(steps[1]), _seqs(again.flush(NOW_MS))[0]) == ([1], 2)
+
+
+def test_a_step_crosses_no_partition_and_a_flush_sends_what_the_steps_counted() -> None:
+    one = learner(track("t1"))
+    steps = [learn(one, event(event_id=f"e{n}")) for n in range(3)]
+
+    flushed = one.flush(NOW_MS)
+
+    assert [step.outputs for step in steps] == [[], [], []]
+    assert _plays(flushed) == 3.0
+    assert {key for step in steps for key in step.rows if key[:1] == UNSENT} == {
+        key for key, value in flushed.rows.items() if value is None
+    }
+    assert _plays(one.flush(NOW_MS)) == 0.0
+
+
+def test_counts_that_were_not_sent_are_sent_once_by_the_next_owner() -> None:
+    one = learner(track("t1"))
+    sent = [learn(one, event(event_id="e1")), one.flush(NOW_MS)]
+    unsent = [learn(one, event(event_id=f"e{n}")) for n in (2, 3)]
+
+    again = restored(one, *sent, *unsent)
+
+    assert counter(again.replica.table, "t:t1", "plays") == 3.0
+    assert _plays(again.flush(NOW_MS)) == 2.0
+    assert _plays(again.flush(NOW_MS)) == 0.0
+    assert counter(again.replica.table, "t:t1", "plays") == 3.0
+
+
+def test_counts_that_were_not_sent_show_when_the_keepers_row_comes() -> None:
+    one = learner(track("t1"))
+    learn(one, event(event_id="e1"), event(event_id="e2"))
+
+    one.replica.apply(0, [keeper(track("t1")).table.encode_row(b"c", 1)])
+
+    assert counter(one.replica.table, "t:t1", "plays") == 2.0
 
 
 def test_a_step_of_nothing_new_sends_nothing() -> None:
@@ -494,6 +534,21 @@ def test_the_weights_of_the_one_before_are_taken_over() -> None:
         again.restore(RANKER_WEIGHTS.name, key, value)
 
     assert one.ranker.objectives["skip"].encode() == again.ranker.objectives["skip"].encode()
+
+
+def personal(step: Step) -> dict[bytes, bytes | None]:
+    """A step's rows without the counts that are on their way to the keepers."""
+    return {key: value for key, value in step.rows.items() if key[:1] != UNSENT}
+
+
+def _plays(step: Step) -> float:
+    """Plays of t1 that a step sends to its keeper."""
+    table = keeper(track("t1")).table
+    before = counter(table, "t:t1", "plays")
+    for output in step.outputs:
+        if output.topic == TRACK_DELTAS.name:
+            apply_delta(table, decode_delta(output.value))
+    return counter(table, "t:t1", "plays") - before
 
 
 def _seqs(step: Step) -> Sequence[int]:

@@ -24,10 +24,10 @@ demo: install    ## the whole on an embedded Apache Kafka, live in this terminal
 	@$(BIN)/segue up --demo $(ARGS)
 
 test: install    ## every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-fast: install ## the tests that need no Kafka and no real logs
-	@$(BIN)/python -m pytest -m "not kafka and not slow and not data" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not kafka and not slow and not data" $(ARGS)
 
 check: install   ## style, types, import rules
 	@$(BIN)/ruff check .

@@ -11,6 +11,13 @@ from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, those that need Kafka stay in one process: one broker serves them all."""
+    for item in items:
+        if item.get_closest_marker("kafka") is not None:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[EmbeddedKafka]:
     """One broker for all tests; their topics have prefixes of their own."""

@@ -19,6 +19,7 @@ from streams.runtime.partition import CHUNK_LOST, FAILED, REFUSED
 from streams.runtime.settings import Settings
 from streams.runtime.store import WATERMARK
 from streams.topics import TOPICS, Topic
+from streams.unsent import UNSENT
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -71,7 +72,7 @@ def test_a_topics_row_says_its_key_clean_up_and_group(topic: Topic) -> None:
 
 
 def test_every_section_of_the_rows_is_described() -> None:
-    sections = (HEAD, PAGE, CHOICES, META, WATERMARK, CATALOGUE, COUNTS, VECTORS, NEIGHBOURS, BLOCK)
+    sections = (HEAD, PAGE, CHOICES, UNSENT, META, WATERMARK, CATALOGUE, COUNTS, VECTORS, NEIGHBOURS, BLOCK)
     described_sections = set(re.findall(r"^\| `(\w)` ", page("topics.md"), re.MULTILINE))
 
     assert {section.decode() for section in sections} == described_sections

@@ -1,0 +1,41 @@
+"""The benchmarks at their small size, so that they cannot rot; what they measure is reported, never required."""
+
+import math
+
+import pytest
+
+from segue.benchmarks.freshness import measure_freshness
+from segue.benchmarks.load import make_events
+from segue.benchmarks.throughput import measure_throughput
+from segue.simulation.catalogue import make_catalogue
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+
+async def test_throughput_of_all_three_is_reported() -> None:
+    figures = await measure_throughput(2000, tracks=200)
+
+    assert {"faust_table_events_per_s", "engine_events_per_s", "learner_events_per_s"} <= figures.keys()
+    assert all(value > 0.0 for value in figures.values())
+
+
+async def test_freshness_and_its_parts_are_reported() -> None:
+    figures = await measure_freshness(3.0, events_per_s=50.0, requests_per_s=5.0, tracks=200, new_tracks=1)
+
+    assert {
+        "p50_ms",
+        "p99_ms",
+        "learner_p50_ms",
+        "follower_p50_ms",
+        "answer_p50_ms",
+        "new_track_p99_ms",
+    } <= figures.keys()
+    assert all(math.isfinite(value) for value in figures.values())
+    assert figures["probes"] >= 5
+
+
+def test_load_is_the_same_for_the_same_seed() -> None:
+    catalogue = make_catalogue(1, tracks=50, artists=5)
+
+    assert make_events(catalogue, 100, seed=4) == make_events(catalogue, 100, seed=4)
+    assert make_events(catalogue, 100, seed=4) != make_events(catalogue, 100, seed=5)

@@ -105,6 +105,11 @@ def described(listener: Any) -> dict[str, Any]:
 
 
 async def _listener(user: str) -> dict[str, Any]:
+    import numpy as np  # keeps `segue --help` fast
+
+    from online_models.taste import taste
+    from serving.favourites import favourites_of
+
     listeners = await _all_listeners()
     if user not in set(listeners.users()):
         raise SituationError(f"nothing is known of {user!r}: no event of theirs was learnt, or they were erased")
@@ -115,10 +120,14 @@ async def _listener(user: str) -> dict[str, Any]:
         return f"{meta.title} – {meta.artist or 'unknown'}" if meta is not None else track_id
 
     artist_names = {meta.artist_id: meta.artist for meta in table.meta.values() if meta.artist_id}
+    known = favourites_of(listener, table, listener.last_ms)
+    parts, _ = taste(table, known.rows, np.maximum(known.likings, 0.0))
+    tags = [table.keys[part][2:] for part in parts.tolist() if table.keys[part].startswith("g:")]
     favourites = sorted(listener.artists.items(), key=lambda entry: entry[1].skips - entry[1].plays)[:10]
     return {
         **described(listener),
         "favourite_artists": [artist_names.get(artist, artist) for artist, _ in favourites],
+        "favourite_tags": tags[:10],
         "recent_tracks": [title(track_id) for track_id in list(listener.recent)[::-1]],
         "liked_tracks": [title(track_id) for track_id in list(listener.liked)[-20:]],
         "blocked_tracks": [title(track_id) for track_id in listener.blocked],

@@ -15,7 +15,7 @@ NEXT_UP = Surface(
     },
     channel_weights={
         "own-followers": 1.0,
-        "followers": 0.25,
+        "followers": 0.5,
         "two-tower": 0.2,
         "favourites": 0.25,
         "taste": 0.05,

@@ -44,7 +44,7 @@ bench: install   ## events per second: stock Faust, the engine, the learner; the
 
 quality: install ## replay the real logs beside the project (DATA=../shared/data), predict before learning
 	@$(BIN)/segue replay --from spotify-pack $(or $(DATA),../shared/data)/spotify_histories --seed 1 $(ARGS)
-	@$(BIN)/segue replay --from movielens $(or $(DATA),../shared/data)/ml-latest-small --seed 1 $(ARGS)
+	@$(BIN)/segue replay --from movielens $(or $(DATA),../shared/data)/ml-latest-small --seed 1 --ask-every 4 $(ARGS)
 
 clean:           ## remove what `install` and the tests made
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .coverage

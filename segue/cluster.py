@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,12 @@ class RunningCluster:
             await self._stack.aclose()
             raise
         return self
+
+    @property
+    def kafka_id(self) -> str:
+        """Names whose topics these are, for files: our own broker's, or the address and prefix of another."""
+        elsewhere = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+        return re.sub(r"[^A-Za-z0-9]+", "-", f"{elsewhere}-{self.settings.prefix}").strip("-") if elsewhere else "here"
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()

@@ -88,12 +88,11 @@ class Show:
         traffic.figures = self.view.figures = self.figures
         await traffic.run()
 
-    async def play(self, path: Path, name: str | None) -> None:
+    async def play(self, path: Path, name: str | None, played: Played) -> None:
         """A real log, as fast as it goes, from where it was left the last time; then the lists of its listeners, until cancelled."""
         source = source_of(path, name)
         tracks, events = list(source.tracks(path)), list(source.events(path))
         player, done = Player(self.client, self.figures), self._done
-        played = Played(self.cluster.home / "data" / "played.json")
         watching = asyncio.create_task(player.watch())
         try:
             if played.of(path, events) < len(events):

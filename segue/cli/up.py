@@ -55,13 +55,18 @@ async def _up(events: Path | None, source: str | None, fresh: bool, seconds: flo
         asyncio.get_running_loop().call_later(seconds, ended.set)
     async with contextlib.AsyncExitStack() as stack:
         from segue.cluster import RunningCluster
+        from segue.playing import Played
 
         say = _Say()
         cluster = RunningCluster(_home(fresh), say)
         await stack.enter_async_context(cluster)
         show = Show(cluster, say)
         await stack.enter_async_context(show)
-        work = asyncio.create_task(show.play(events, source) if events is not None else show.simulate(listeners))
+        if events is not None:
+            played = Played(cluster.home / "data" / f"played-{cluster.kafka_id}.json")
+            work = asyncio.create_task(show.play(events, source, played))
+        else:
+            work = asyncio.create_task(show.simulate(listeners))
         waiting = asyncio.create_task(ended.wait())
         watching = asyncio.create_task(show.watch())
         await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)

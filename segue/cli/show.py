@@ -32,9 +32,6 @@ class Cluster(Protocol):
     def settings(self) -> Settings: ...
 
     @property
-    def home(self) -> Path: ...
-
-    @property
     def workers(self) -> Sequence[Worker]: ...
 
 

@@ -3,14 +3,12 @@
 import asyncio
 import signal
 import sys
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from segue.cli.situation import JsonPath, find_settings, write_figures
-from segue.embedded.running import home
 from segue.errors import SituationError
 from streams.runtime.settings import Settings
 
@@ -45,7 +43,6 @@ class Elsewhere:
     """A cluster whose processes somebody else watches over."""
 
     settings: Settings
-    home: Path = field(default_factory=home)
     workers: tuple["Worker", ...] = ()
 
 

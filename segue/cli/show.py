@@ -26,7 +26,7 @@ LINE_EVERY_S = 5.0
 
 
 class Cluster(Protocol):
-    """Where the cluster is, whose workers are watched over here, and the folder that remembers what was played."""
+    """Where the cluster is, and whose workers are watched over here."""
 
     @property
     def settings(self) -> Settings: ...

@@ -1,5 +1,8 @@
 """The answer: the slate written out, with scores, channels and reasons."""
 
+import numpy as np
+
+from serving.candidates.followers import FOLLOWED
 from serving.candidates.popular import country_of
 from serving.slate import Place, Query, Ranked, Trace
 from streams.messages import Playlist, Slot
@@ -54,7 +57,7 @@ def _slot(query: Query, ranked: Ranked, place: Place, number: int) -> Slot:
         score=round(float(ranked.utility[place.source]), 5),
         objectives={name: round(float(values[place.source]), 4) for name, values in ranked.objectives.items()},
         channels=channels,
-        reason=_reason(query, channels[0] if channels else "", meta.artist or ""),
+        reason=_reason(query, channels[0] if channels else "", place.row, meta.artist or ""),
         title=meta.title,
         artist=meta.artist or "",
     )
@@ -64,14 +67,11 @@ def _weight(query: Query, channel: str, score: float) -> float:
     return query.surface.channel_weights.get(channel, 0.0) * float(score)
 
 
-def _reason(query: Query, channel: str, artist: str) -> str:
-    table = query.replica.table
-    last = table.meta.get(int(query.heard[0])) if len(query.heard) else None
-    after = f"“{last.title}”" if last is not None else "what you just heard"
+def _reason(query: Query, channel: str, row: int, artist: str) -> str:
     country = country_of(query)
     return {
-        "own-followers": f"you often play it around {after}",
-        "followers": f"often heard after {after}",
+        "own-followers": f"you often play it around {_title(query, _last_other(query, row))}",
+        "followers": f"often heard after {_title(query, _followed(query, row))}",
         "two-tower": "close to what you heard lately",
         "favourites": "one of your favourites",
         "taste": f"more of your taste: {artist}" if artist else "more of your taste",
@@ -79,3 +79,20 @@ def _reason(query: Query, channel: str, artist: str) -> str:
         "fresh": "new here, close to your taste",
         "seeds": "goes with what you chose",
     }.get(channel, "")
+
+
+def _title(query: Query, row: int) -> str:
+    meta = query.replica.table.meta.get(row)
+    return f"“{meta.title}”" if meta is not None else "what you just heard"
+
+
+def _last_other(query: Query, row: int) -> int:
+    """What was heard last but the track itself, 0 for nothing."""
+    return next((heard for heard in query.heard.tolist() if heard != row), 0)
+
+
+def _followed(query: Query, row: int) -> int:
+    """Which of the last tracks it most often followed, 0 for none."""
+    table, heard = query.replica.table, query.heard[:FOLLOWED]
+    weights = np.where(table.neighbours[heard] == row, table.neighbour_weights[heard], 0.0).max(1, initial=0.0)
+    return int(heard[weights.argmax()]) if weights.any() else 0

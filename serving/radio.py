@@ -31,6 +31,7 @@ from streams.messages import Playlist, PlaylistRequest
 # level -> the share of the deadline that may have passed when it begins
 LADDER = {"full": 0.4, "no-rerank": 0.7, "popular": float("inf")}
 HISTORY = 20
+SPREAD = 3  # times the size of the list that are made diverse: what comes after may still take a place there
 
 
 class Radio:
@@ -122,9 +123,10 @@ class Radio:
     def _rerank(self, query: Query, ranked: Ranked) -> Ranked:
         surface, table = query.surface, self.replica.table
         if surface.diversity:
-            ranked = ranked.take(
-                mmr(ranked.utility, table.out_vectors(ranked.candidates.rows), surface.diversity, len(ranked))
-            )
+            vectors = table.out_vectors(ranked.candidates.rows)
+            first = mmr(ranked.utility, vectors, surface.diversity, SPREAD * query.request.size)
+            rest = np.setdiff1d(np.arange(len(ranked)), first, assume_unique=True)
+            ranked = ranked.take(np.concatenate([first, rest]))
         if surface.familiar is not None:
             tracks, keys = query.listener.tracks, table.keys
             familiar = np.array([keys[row][2:] in tracks for row in ranked.candidates.rows.tolist()], np.bool_)

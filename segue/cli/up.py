@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ import typer
 
 from segue.cli.produce import From
 from segue.cli.situation import JsonPath, write_figures
+from segue.embedded.processes import die_with_parent
 from segue.errors import InputError, SegueError
 from segue.importers import source_of
 
@@ -41,7 +44,8 @@ def register(app: typer.Typer) -> None:
             source_of(events, source)  # a wrong path is said before anything starts
         if demo and not seconds and not sys.stdout.isatty():
             seconds = DEMO_S
-        figures = asyncio.run(_up(events, source, fresh, seconds, listeners))
+        with _foreground() if demo else contextlib.nullcontext():
+            figures = asyncio.run(_up(events, source, fresh, seconds, listeners))
         write_figures(json_path, figures)
 
 
@@ -78,6 +82,23 @@ async def _up(events: Path | None, source: str | None, fresh: bool, seconds: flo
         await asyncio.wait({work, waiting, watching})
         return show.summary()
     raise SegueError("the cluster did not come up")
+
+
+@contextlib.contextmanager
+def _foreground() -> Iterator[None]:
+    """Take the terminal for a process group of our own: Ctrl-C then ends us, and not the `make` that would call it an error."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    terminal, before = sys.stdin.fileno(), os.getpgrp()
+    die_with_parent()
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(terminal, os.getpgrp())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(terminal, before)
 
 
 def _home(fresh: bool) -> Path:

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import ctypes
 import shutil
 import signal
 import socket
@@ -20,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from segue.embedded.jars import kafka_jars
+from segue.embedded.processes import die_with_parent
 
 _JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 _START_S, _STOP_S = 60.0, 10.0
@@ -248,9 +248,3 @@ def _listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
         return True
     return False
-
-
-def die_with_parent() -> None:
-    """In a child, on Linux: ask to be ended when the parent ends, however that happens."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6", use_errno=True).prctl(1, signal.SIGTERM)

@@ -5,6 +5,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+import msgspec
+
 from segue.client import SegueClient, request_for
 from segue.errors import SituationError
 from segue.simulation.listener import SimulatedListener
@@ -49,7 +51,9 @@ class Traffic:
         seen, playlist = await self._ask(listener, 0)
         while True:
             for position, track_id in self._session(listener, playlist):
-                events = listener.hear(track_id, time.time_ns() // 1_000_000, playlist, position)
+                heard = listener.hear(track_id, time.time_ns() // 1_000_000, playlist, position)
+                # they hear faster than life: how long they heard would say that it began before the last one ended
+                events = [msgspec.structs.replace(event, played_ms=None) for event in heard]
                 produced = time.perf_counter()
                 for event in events:
                     await self.client.produce(event)

@@ -5,9 +5,11 @@ from online_models.track import Doubles, Rows
 from serving.candidates.channel import NOTHING, best
 from serving.slate import Query
 
+FOLLOWED = 6  # of the last tracks
+
 
 def followers(query: Query, limit: int) -> tuple[Rows, Doubles]:
     """By co-listening over everybody, from the last six tracks."""
     if not len(query.heard):
         return NOTHING
-    return best(*score_followers(query.replica.table, query.heard[:6]), limit)
+    return best(*score_followers(query.replica.table, query.heard[:FOLLOWED]), limit)

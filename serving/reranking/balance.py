@@ -12,9 +12,11 @@ def balance(familiar: NDArray[np.bool_], share: float) -> list[int]:
     """
     known, new = np.flatnonzero(familiar).tolist(), np.flatnonzero(~familiar).tolist()
     order: list[int] = []
-    while known or new:
-        wanted = len(order) + 1
-        have = sum(bool(familiar[source]) for source in order)
-        take_known = bool(known) and (not new or have < share * wanted)
-        order.append(known.pop(0) if take_known else new.pop(0))
-    return order
+    have = 0
+    while have < len(known) and len(order) - have < len(new):
+        if have < share * (len(order) + 1):
+            order.append(known[have])
+            have += 1
+        else:
+            order.append(new[len(order) - have])
+    return order + known[have:] + new[len(order) - have :]

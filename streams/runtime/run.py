@@ -37,3 +37,5 @@ def quiet_logs() -> None:
     )
     for name in ("aiokafka", "faust", "mode", "aiokafka.producer.sender", "aiokafka.conn", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # the first group of a fresh broker waits a moment for its coordinator: no error
+    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)

@@ -4,12 +4,12 @@ from serving.surfaces.surface import Surface
 
 DISCOVER_WEEKLY = Surface(
     name="discover-weekly",
-    channels={"two-tower": 300, "followers": 200, "taste": 200, "popular": 100, "fresh": 100},
-    channel_weights={"two-tower": 0.6, "followers": 0.5, "taste": 0.4, "popular": 0.1, "fresh": 0.2},
-    weights={"next": 0.5, "complete": 0.6, "skip": 0.4, "like": 0.6},
+    channels={"followers": 200, "two-tower": 300, "taste": 200, "popular": 100, "fresh": 100},
+    channel_weights={"followers": 1.0, "two-tower": 0.3, "taste": 0.1, "popular": 0.1, "fresh": 0.02},
+    weights={"next": 1.0, "complete": 0.2, "skip": 0.2, "like": 0.2},
     heard_within_ms=3650 * 86_400_000,
-    diversity=0.4,
+    diversity=0.1,
     spacing=5,
     familiar=0.0,
-    explore_every=5,
+    explore_every=10,
 )

@@ -187,7 +187,7 @@ def test_another_request_may_explore_another_track() -> None:
     slates = {
         slot.track_id
         for number in range(30)
-        for slot in ask(world(), request(KNOWN, surface="discover-weekly", request_id=f"r{number}", size=5)).tracks
+        for slot in ask(world(), request(KNOWN, surface="discover-weekly", request_id=f"r{number}", size=10)).tracks
         if slot.explored
     }
 
@@ -317,7 +317,7 @@ def test_explored_places_stand_where_the_surface_says_with_their_propensity(surf
 def test_the_propensities_of_a_choice_say_how_often_it_is_made() -> None:
     chosen: dict[str, list[float]] = {}
     for number in range(60):
-        answer = ask(world(), request(KNOWN, surface="discover-weekly", request_id=f"p{number}", size=5))
+        answer = ask(world(), request(KNOWN, surface="discover-weekly", request_id=f"p{number}", size=10))
         for slot in answer.tracks:
             if slot.explored:
                 chosen.setdefault(slot.track_id, []).append(slot.propensity)

@@ -8,6 +8,14 @@ from serving.slate import Place, Query, Ranked, Trace
 from streams.messages import Playlist, Slot
 
 MODEL = "segue-1"
+_REASONS = {
+    "two-tower": "close to what you heard lately",
+    "favourites": "one of your favourites",
+    "taste": "more of your taste",
+    "popular": "popular now",
+    "fresh": "new here, close to your taste",
+    "seeds": "goes with what you chose",
+}
 
 
 def answer(
@@ -68,17 +76,16 @@ def _weight(query: Query, channel: str, score: float) -> float:
 
 
 def _reason(query: Query, channel: str, row: int, artist: str) -> str:
-    country = country_of(query)
-    return {
-        "own-followers": f"you often play it around {_title(query, _last_other(query, row))}",
-        "followers": f"often heard after {_title(query, _followed(query, row))}",
-        "two-tower": "close to what you heard lately",
-        "favourites": "one of your favourites",
-        "taste": f"more of your taste: {artist}" if artist else "more of your taste",
-        "popular": f"popular in {country}" if country else "popular now",
-        "fresh": "new here, close to your taste",
-        "seeds": "goes with what you chose",
-    }.get(channel, "")
+    match channel:
+        case "own-followers":
+            return f"you often play it around {_title(query, _last_other(query, row))}"
+        case "followers":
+            return f"often heard after {_title(query, _followed(query, row))}"
+        case "taste" if artist:
+            return f"more of your taste: {artist}"
+        case "popular" if country := country_of(query):
+            return f"popular in {country}"
+    return _REASONS.get(channel, "")
 
 
 def _title(query: Query, row: int) -> str:

@@ -43,7 +43,7 @@ class Listener(Recollection):
 
     >>> ann = Listener("ann")
     >>> for n in range(40):
-    ...     ann.learn_one(Heard("t1", "a1", 60_000 * n, SKIP if n % 2 else PLAY, 0, 100, n))
+    ...     heard = ann.learn_one(Heard("t1", "a1", 60_000 * n, SKIP if n % 2 else PLAY, 0, 100, n))
     >>> rows = ann.changed_rows()
     >>> again = Listener.restore("ann", rows.get)
     >>> again.counts == ann.counts, again.tracks["t1"].plays == ann.tracks["t1"].plays, len(rows)
@@ -85,21 +85,22 @@ class Listener(Recollection):
         """Whether an event was seen among the last `marks_max`."""
         return mark in self.marks
 
-    def learn_one(self, event: Heard) -> None:
-        """Take one event."""
+    def learn_one(self, event: Heard) -> bool:
+        """Take one event; answers whether its track counts as heard: played past the skip, or liked or saved some time after."""
         self.counts[event.kind] += 1
         self.history.append(event)
-        self.fold(event)
+        heard = self.fold(event)
         if event.kind not in (PLAY, SKIP):
             self._choose(event)
         if len(self.history) > self.history_max:
             self._drop_oldest()
+        return heard
 
-    def fold(self, event: Heard) -> None:
+    def fold(self, event: Heard) -> bool:
         self.marks[event.mark] = None
         if len(self.marks) > self.marks_max:
             del self.marks[next(iter(self.marks))]
-        super().fold(event)
+        return super().fold(event)
 
     def _choose(self, event: Heard) -> None:
         if event.kind == LIKE:

@@ -1,7 +1,7 @@
 """All listeners of some partitions: their rows as bytes, and those in use decoded, within a bound."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from online_models.listener import Listener
 from online_models.listener_rows import CHOICES, HEAD, PAGE, PAGE_EVENTS, head_of, page_key, user_of
@@ -101,3 +101,42 @@ class Listeners:
     def _let_go(self, user_id: str) -> None:
         if self._decoded.pop(user_id, None) is not None:
             self._weight -= self._weights.pop(user_id)
+
+
+class Audience:
+    """The listeners of several partitions, each partition's apart, so that one can be let go.
+
+    events_max, bounds : of each partition's `Listeners`
+
+    >>> audience = Audience()
+    >>> audience.get("ann").events
+    0
+    """
+
+    def __init__(self, *, events_max: int = 250_000, **bounds: int) -> None:
+        self.events_max, self._bounds = events_max, bounds
+        self.partitions: dict[int, Listeners] = {}
+        self._strangers = Listeners(events_max=0, **bounds)
+
+    def __len__(self) -> int:
+        """Listeners that have a row."""
+        return sum(len(listeners) for listeners in self.partitions.values())
+
+    def get(self, user_id: str) -> Listener:
+        """A listener of any of the partitions; a stranger is a new one."""
+        head, choices = HEAD + user_id.encode(), CHOICES + user_id.encode()
+        for listeners in self.partitions.values():
+            if head in listeners.rows or choices in listeners.rows:
+                return listeners.get(user_id)
+        return self._strangers.get(user_id)
+
+    def apply_row(self, partition: int, key: bytes, value: bytes | None) -> None:
+        """Take a changelog row of a partition."""
+        if partition not in self.partitions:
+            self.partitions[partition] = Listeners(events_max=self.events_max, **self._bounds)
+        self.partitions[partition].apply_row(key, value)
+
+    def keep_only(self, partitions: Collection[int]) -> None:
+        """Let all other partitions go."""
+        for number in set(self.partitions) - set(partitions):
+            del self.partitions[number]

@@ -48,9 +48,9 @@ class Recollection:
 
     >>> mind = Recollection()
     >>> for n in range(3):
-    ...     mind.fold(Heard("t1", "a1", 60_000 * n, SKIP, 0, 10, n))
-    >>> mind.tracks["t1"].count, list(mind.outcomes)
-    (3, [1, 1, 1, 0])
+    ...     heard = mind.fold(Heard("t1", "a1", 60_000 * n, SKIP, 0, 10, n))
+    >>> mind.tracks["t1"].count, list(mind.outcomes), heard
+    (3, [1, 1, 1, 0], False)
     """
 
     def __init__(self) -> None:
@@ -73,12 +73,13 @@ class Recollection:
         self.last_ms = self.session_plays = self.session_skips = 0
         self._places: tuple[int, tuple[int, int, int, int]] | None = None  # the last answer of `habit_places`
 
-    def fold(self, event: Heard) -> None:
-        """Take one event."""
+    def fold(self, event: Heard) -> bool:
+        """Take one event; answers whether its track was added to `heard`."""
         if event.kind > SKIP:
-            if event.kind in (LIKE, SAVE) and event.track_id not in self.heard[-5:]:
+            chosen = event.kind in (LIKE, SAVE) and event.track_id not in self.heard[-5:]
+            if chosen:
                 self._hear(event.track_id)
-            return
+            return chosen
         track_id, artist_id, at_ms, kind, _, share, _ = event
         skipped = kind == SKIP
         days = min((at_ms - LANDMARK_MS) / DAY_MS, 30_000.0)  # in 2092 a double ends
@@ -113,6 +114,7 @@ class Recollection:
         self.recent.append(track_id)
         self.last_ms = max(self.last_ms, at_ms)
         self._places = None
+        return not skipped
 
     @staticmethod
     def _memory(memories: dict[str, Memory], key: str) -> Memory:

@@ -3,7 +3,7 @@
 The index follows the track vectors in `tick`, which does a bounded amount of work, so that answers never wait long behind it.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +12,7 @@ from online_models.bandits.thompson import Thompson
 from online_models.index.adaptive import AdaptiveIndex
 from online_models.index.interface import VectorIndex
 from online_models.listener_rows import CHOICES, HEAD, PAGE
-from online_models.listeners import Listeners
+from online_models.listeners import Audience
 from online_models.popularity import Popularity
 from online_models.ranker import BLOCK, RankerMix
 from online_models.taste import Tops
@@ -22,15 +22,15 @@ from serving.newcomers import Newcomers, find_newcomers
 from streams.messages import Experiment, MessageError, decode
 from streams.topics import EXPERIMENTS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS_CHANGELOG
 
-REFRESH_MS = 1000
 LOOKS_MAX = 2000  # rows looked at in one tick, to see whether their vectors have moved
 QUERIES_KEPT = 16
 
 
 class Replica:
-    """In memory, bounded: by `TrackTable.entities_max`, `Listeners.events_max` and the partitions that it is given.
+    """In memory, bounded: by `TrackTable.entities_max`, `Audience.events_max` and the partitions that it is to keep.
 
     queries : the last vectors that were searched for
+    refresh_ticks : ticks between two looks for new tracks
     new_plays_max : plays and offers up to which a track is new; newcomers_max : of them that are looked at
     """
 
@@ -39,24 +39,25 @@ class Replica:
         table: TrackTable | None = None,
         *,
         index: VectorIndex | None = None,
-        listeners: Listeners | None = None,
+        listeners: Audience | None = None,
+        refresh_ticks: int = 20,
         new_plays_max: int = 20,
         newcomers_max: int = 2000,
     ) -> None:
         self.table = TrackTable() if table is None else table
         self.index: VectorIndex = AdaptiveIndex(dims=self.table.dims + 1) if index is None else index
         self.queries: deque[Floats] = deque(maxlen=QUERIES_KEPT)
-        self.listeners = Listeners() if listeners is None else listeners
+        self.listeners = Audience() if listeners is None else listeners
         self.ranker, self.tower = RankerMix(), TwoTower(self.table)
         self.popularity, self.tops, self.bandit = Popularity(self.table), Tops(self.table), Thompson(self.table)
         self.experiments: dict[str, Experiment] = {}
         self.song = np.zeros(0, np.int32)  # tracks of one number are the same song
         self.new_plays_max, self.newcomers_max = new_plays_max, newcomers_max
         self._songs: dict[tuple[str, str], int] = {}
-        self._stale: dict[int, None] = {}
+        self._stale: OrderedDict[int, None] = OrderedDict()
         self._newcomers: Newcomers | None = None
         self._newcomers_old = True  # track rows have changed since
-        self._newcomers_at_ms = 0
+        self._ticks, self.refresh_ticks = 0, refresh_ticks
 
     def apply(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         """Take rows of a topic, in their order; rows that are not for it are left out."""
@@ -72,20 +73,24 @@ class Replica:
                 if section in (CATALOGUE, VECTORS):
                     self._stale[row] = None
             elif topic == LISTENERS_CHANGELOG.name and section in (HEAD, PAGE, CHOICES):
-                self.listeners.apply_row(key, value)
+                self.listeners.apply_row(partition, key, value)
             elif topic == RANKER_WEIGHTS.name and section == BLOCK:
                 self.ranker.apply_row(partition, key, value)
             elif topic == EXPERIMENTS.name:
                 self._experiment(key.decode("utf-8", "replace"), value)
 
     def tick(self) -> int:
-        """Move what has changed most long ago in the index, as much as others can wait for; answers how much is left."""
+        """Called again and again: moves what has changed most long ago in the index, as much as others can wait for; answers how much is left.
+
+        Every `refresh_ticks`, the new tracks are looked up anew.
+        """
+        self._ticks += 1
+        if self._newcomers_old and self._ticks % self.refresh_ticks == 0:
+            self._newcomers = self._find_newcomers()
         moved, looked, listed, most = 0, 0, self.table.listed, self.index.moves_max
         while self._stale and moved < most and looked < LOOKS_MAX:
-            chosen = [row for _, row in zip(range(most), self._stale, strict=False)]
+            chosen = [self._stale.popitem(last=False)[0] for _ in range(min(most, len(self._stale)))]
             looked += len(chosen)
-            for row in chosen:
-                del self._stale[row]
             rows = np.array(chosen, np.int32)
             self.index.remove_many(rows[~listed[rows]])
             there = rows[listed[rows]]
@@ -102,28 +107,33 @@ class Replica:
         order = np.argsort(-scores, kind="stable")
         return rows[order], scores[order]
 
-    def measure_index(self) -> float:
-        """The recall of the index over the last queries."""
-        return self.index.measure_recall(np.array(self.queries, np.float32).reshape(-1, self.table.dims + 1))
+    def index_is_due(self, *, measure: bool) -> bool:
+        """Whether the index is to be built anew: it has outgrown itself or, where that is measured, finds too little of the last queries."""
+        index = self.index
+        if index.outgrown or not measure:
+            return index.outgrown
+        queries = np.array(self.queries, np.float32).reshape(-1, self.table.dims + 1)
+        return index.measure_recall(queries) < index.recall_min
 
     def take_index(self, index: VectorIndex) -> None:
         """Go on with an index that was built meanwhile; what has moved since is looked at again."""
         self.index = index
-        self._stale.update(dict.fromkeys(self.table.listed_rows().tolist()))
+        self._stale.update(dict.fromkeys([*index.stored()[0].tolist(), *self.table.listed_rows().tolist()]))
 
     def index_vectors(self, rows: Rows) -> Floats:
         """What stands in the index, float32[n, dims + 1]: the track tower and its bias."""
         return np.concatenate([self.table.out_vectors(rows), self.table.bias[rows, None]], axis=1)
 
-    def newcomers(self, at_ms: int) -> Newcomers:
-        """The new tracks; looked up anew once track rows have changed, at most every REFRESH_MS of event time."""
-        fresh = self._newcomers_at_ms <= at_ms < self._newcomers_at_ms + REFRESH_MS
-        if self._newcomers is None or (self._newcomers_old and not fresh):
-            self._newcomers = find_newcomers(
-                self.table, self.bandit, seen_max=self.new_plays_max, most=self.newcomers_max
-            )
-            self._newcomers_old, self._newcomers_at_ms = False, at_ms
+    @property
+    def newcomers(self) -> Newcomers:
+        """The new tracks, as of one of the last ticks."""
+        if self._newcomers is None:
+            self._newcomers = self._find_newcomers()
         return self._newcomers
+
+    def _find_newcomers(self) -> Newcomers:
+        self._newcomers_old = False
+        return find_newcomers(self.table, self.bandit, seen_max=self.new_plays_max, most=self.newcomers_max)
 
     def _list(self, row: int) -> None:
         if row >= len(self.song):

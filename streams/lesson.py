@@ -59,10 +59,9 @@ class Lesson:
             self._example_rows.append(row)
             self._events.append(event)
         self._counted.append((row, COLUMN[COUNTER_OF_KIND[event.kind]], 1.0))
-        heard = len(listener.heard)
         before = listener.heard[-HISTORY:]
-        listener.learn_one(event)
-        if row and before and len(listener.heard) != heard:
+        heard = listener.learn_one(event)
+        if heard and row and before:
             self._heard.append(before)
             self._heard_rows.append(row)
             self._heard_at_ms.append(event.at_ms)

@@ -104,7 +104,7 @@ class LearnerProcessor:
                 if record.topic == LISTENING_EVENTS.name:
                     self._hear(self._event(record, now_ms), changed)
                 elif record.topic == PLAYLISTS.name:
-                    self._note_offers(_owned(decode(Playlist, record.value), record), changed)
+                    self._note_offers(decode(Playlist, record.value), record, changed)
                 else:
                     self._introduce(record, changed, step)
             except MessageError as error:
@@ -173,7 +173,10 @@ class LearnerProcessor:
             self.lesson.count(row, "successes", float(kind == PLAY))
         changed[listener.user_id] = listener
 
-    def _note_offers(self, playlist: Playlist, changed: dict[str, Listener]) -> None:
+    def _note_offers(self, playlist: Playlist, record: Record, changed: dict[str, Listener]) -> None:
+        if not any(slot.explored for slot in playlist.tracks):  # a refusal among them, which may stand under any key
+            return
+        _owned(playlist, record)
         listener = self._listener(playlist.user_id, changed)
         for slot in playlist.tracks:
             offer = listener.offered.get(slot.track_id, "").removeprefix(TAKEN_UP)

@@ -4,7 +4,7 @@ State of one partition number = rows + watermarks. A step is a function of that 
 as one Kafka transaction: changed rows and watermarks to the changelog, outputs to their topics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -41,6 +41,19 @@ class Step:
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.outputs)
+
+
+def unseen(records: Sequence[Record], watermarks: Mapping[str, int]) -> list[Record]:
+    """The records that the rows have not seen, each once, whatever was delivered again.
+
+    watermarks : by topic, the next offset that the rows have not seen
+    """
+    marks, fresh = dict(watermarks), list[Record]()
+    for record in records:
+        if record.offset >= marks.get(record.topic, 0):
+            marks[record.topic] = record.offset + 1
+            fresh.append(record)
+    return fresh
 
 
 class Processor(Protocol):

@@ -34,21 +34,27 @@ _ROWS = (
     ("min.cleanable.dirty.ratio", "0.2"),
     ("segment.ms", "600000"),
     ("segment.bytes", "67108864"),
-    ("max.message.bytes", "4194304"),
+    ("max.message.bytes", "16777216"),
 )
+# What others may send: a dead letter must hold it, in base64 and with its reason.
+_INPUT = (("max.message.bytes", "2097152"),)
 
-LISTENING_EVENTS = Topic("listening-events", "user_id", "delete", "listener", "plays, skips, likes: what listeners did")
-TRACKS = Topic("tracks", "track_id", "compact", "track", "the catalogue; a tombstone removes a track")
-LISTENERS = Topic("listeners", "user_id", "compact", "listener", "profiles; a tombstone erases the person everywhere")
+LISTENING_EVENTS = Topic(
+    "listening-events", "user_id", "delete", "listener", "plays, skips, likes: what listeners did", _INPUT
+)
+TRACKS = Topic("tracks", "track_id", "compact", "track", "the catalogue; a tombstone removes a track", _INPUT)
+LISTENERS = Topic(
+    "listeners", "user_id", "compact", "listener", "profiles; a tombstone erases the person everywhere", _INPUT
+)
 PLAYLIST_REQUESTS = Topic(
     "playlist-requests",
     "user_id",
     "delete",
     "listener",
     "who wants a playlist, for which surface",
-    (("retention.ms", "3600000"), ("segment.ms", "600000")),  # nobody waits longer for an answer
+    (*_INPUT, ("retention.ms", "3600000"), ("segment.ms", "600000")),  # nobody waits longer for an answer
 )
-PLAYLISTS = Topic("playlists", "user_id", "delete", "listener", "answers, and the impression log")
+PLAYLISTS = Topic("playlists", "user_id", "delete", "listener", "answers, and the impression log", _INPUT)
 DEAD_LETTERS = Topic(
     "dead-letters",
     "as received",
@@ -70,9 +76,9 @@ TRACKS_CHANGELOG = Topic(
     "tracks-changelog", "section + entity key", "compact", "track", "track, artist and tag rows", _ROWS
 )
 RANKER_WEIGHTS = Topic(
-    "ranker-weights", "partition + block", "compact", "listener", "ranker weights per objective", _ROWS
+    "ranker-weights", "section + objective", "compact", "listener", "ranker weights per objective", _ROWS
 )
-EXPERIMENTS = Topic("experiments", "name", "compact", "single", "experiments, layers, ramps, guardrails")
+EXPERIMENTS = Topic("experiments", "name", "compact", "single", "experiments, layers, ramps, guardrails", _INPUT)
 
 TOPICS: tuple[Topic, ...] = (
     LISTENING_EVENTS,

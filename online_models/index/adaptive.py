@@ -10,16 +10,17 @@ from online_models.track import Floats, Rows
 
 
 class AdaptiveIndex:
-    """Exact up to `exact_max` rows, then hnswlib for good.
+    """Exact up to `exact_max` rows; then it says that it has outgrown itself, and whoever owns it lets it be `built` anew, as a graph.
+
+    A graph of many rows takes seconds to build, so that is not done in passing.
 
     >>> import numpy as np
     >>> index = AdaptiveIndex(dims=2, exact_max=1)
-    >>> index.update_many(np.array([7], np.int32), np.ones((1, 2), np.float32)), index.is_exact
-    (1, True)
-    >>> index.update_many(np.array([9], np.int32), np.ones((1, 2), np.float32)), index.is_exact
-    (1, False)
-    >>> sorted(index.search(np.ones(2, np.float32), 5)[0].tolist())
-    [7, 9]
+    >>> index.update_many(np.array([7, 9], np.int32), np.ones((2, 2), np.float32)), index.outgrown
+    (2, True)
+    >>> graph = index.built(*index.stored())
+    >>> graph.is_exact, graph.outgrown, sorted(graph.search(np.ones(2, np.float32), 5)[0].tolist())
+    (False, False, [7, 9])
     """
 
     def __init__(self, *, dims: int, exact_max: int = 20_000) -> None:
@@ -39,14 +40,15 @@ class AdaptiveIndex:
     def recall_min(self) -> float:
         return self._index.recall_min
 
+    @property
+    def outgrown(self) -> bool:
+        return self.is_exact and len(self) > self.exact_max
+
     def __len__(self) -> int:
         return len(self._index)
 
     def update_many(self, rows: Rows, vectors: Floats) -> int:
-        moved = self._index.update_many(rows, vectors)
-        if self.is_exact and len(self) > self.exact_max:
-            self._index = HnswIndex(dims=self.dims).built(*self._index.stored())
-        return moved
+        return self._index.update_many(rows, vectors)
 
     def remove_many(self, rows: Rows) -> None:
         self._index.remove_many(rows)
@@ -62,5 +64,6 @@ class AdaptiveIndex:
 
     def built(self, rows: Rows, vectors: Floats) -> "AdaptiveIndex":
         fresh = AdaptiveIndex(dims=self.dims, exact_max=self.exact_max)
-        fresh._index = self._index.built(rows, vectors)
+        kind = HnswIndex(dims=self.dims) if len(rows) > self.exact_max else self._index
+        fresh._index = kind.built(rows, vectors)
         return fresh

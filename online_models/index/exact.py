@@ -16,6 +16,7 @@ class ExactIndex:
     """
 
     recall_min = 1.0
+    outgrown = False
 
     def __init__(self, *, dims: int, moves_max: int = 2000) -> None:
         self.dims, self.moves_max = dims, moves_max

@@ -26,6 +26,8 @@ class HnswIndex:
     [9]
     """
 
+    outgrown = False
+
     def __init__(
         self,
         *,

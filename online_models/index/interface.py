@@ -10,6 +10,7 @@ class VectorIndex(Protocol):
 
     moves_max : vectors to move before others may run
     recall_min : the recall below which it is to be built anew
+    outgrown : whether it is to be built anew as another kind; until then it goes on as it is
     """
 
     @property
@@ -17,6 +18,9 @@ class VectorIndex(Protocol):
 
     @property
     def recall_min(self) -> float: ...
+
+    @property
+    def outgrown(self) -> bool: ...
 
     def __len__(self) -> int:
         """Rows that a search may answer."""

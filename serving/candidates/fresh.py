@@ -9,7 +9,7 @@ from serving.slate import Query
 
 def fresh(query: Query, limit: int) -> tuple[Rows, Doubles]:
     """The chance of a success by the bandit's posterior, times how near the track is."""
-    new = query.replica.newcomers(query.at_ms)
+    new = query.replica.newcomers
     if not len(new.rows):
         return NOTHING
     near = np.exp(-(new.vectors @ query.vector).astype(np.float64))

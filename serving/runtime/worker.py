@@ -5,6 +5,7 @@ The group's offsets follow what was answered and acknowledged (`_commit`), so th
 """
 
 import asyncio
+import itertools
 import logging
 import os
 import time
@@ -20,11 +21,11 @@ from serving.radio import Radio
 from serving.replica import Replica
 from streams.messages import MessageError, Playlist, PlaylistRequest, decode, encode
 from streams.runtime.admin import count_partitions
-from streams.runtime.follower import Follower
-from streams.runtime.partition import FAILED
+from streams.runtime.exits import FAILED
+from streams.runtime.follower import Follower, end_process
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
-from streams.runtime.transport import FRESH_MS
+from streams.runtime.store import FRESH_MS
 from streams.topics import (
     EXPERIMENTS,
     LISTENERS_CHANGELOG,
@@ -38,7 +39,7 @@ NAME = "serving"
 BATCH = 8  # requests answered before the followers may run
 TICK_S = 0.05
 COMMIT_EVERY_S = 1.0
-RECALL_EVERY_S = 60.0
+RECALL_EVERY_S = 60
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._assigned = asyncio.Event()
+        self._known = asyncio.Event()  # the listeners of all assigned partitions are known
 
     async def start(self) -> None:
         """Read tracks and weights, join the group, read the listeners of what was assigned."""
@@ -66,8 +68,8 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             RANKER_WEIGHTS.name: range(counts["listener"]),
             EXPERIMENTS.name: range(counts["single"]),
         }
-        self._tracks = Follower(settings, everything, self._replica.apply)
-        self._listeners = Follower(settings, {}, self._replica.apply, wait_ms=FRESH_MS)
+        self._tracks = Follower(settings, everything, self._replica.apply, failed=end_process)
+        self._listeners = Follower(settings, {}, self._replica.apply, wait_ms=FRESH_MS, failed=end_process)
         await self._tracks.start()
         await self._listeners.start()
         self._producer = AIOKafkaProducer(**settings.client(), enable_idempotence=True)
@@ -75,6 +77,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._tracks.caught_up()
         while self._replica.tick():
             await asyncio.sleep(0)
+        await self._build_index(measure=False)
         self._consumer = AIOKafkaConsumer(
             **settings.client(),
             group_id=f"{settings.prefix}segue-{NAME}",
@@ -110,15 +113,21 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._tracks.stop()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Tell the group what was answered."""
-        await self._commit()
-        for tp in revoked:
-            self._answered_to.pop(tp, None)
+        """Answer nothing more until the listeners of what is assigned next are known; tell the group what was answered."""
+        self._known.clear()
+        await self._guard(self._commit())
+        self._answered_to.clear()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Read the listeners of the assigned partitions before their requests are answered."""
-        await self._listeners.assign(LISTENERS_CHANGELOG.name, {tp.partition for tp in assigned})
+        """Read the listeners of the assigned partitions; only then their requests are answered, though they may be fetched before."""
+        await self._guard(self._read_listeners({tp.partition for tp in assigned}))
+
+    async def _read_listeners(self, partitions: set[int]) -> None:
+        self._replica.listeners.keep_only(partitions)
+        await self._listeners.assign(LISTENERS_CHANGELOG.name, partitions)
         await self._listeners.caught_up()
+        self._answered_to.clear()  # what was in hand of partitions that went and came back
+        self._known.set()
         self._assigned.set()
 
     async def _guard(self, loop: Any) -> None:
@@ -139,12 +148,16 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _watch_index(self) -> None:
         """Measure the index's recall now and then; build it anew in a thread where it has fallen."""
-        while True:
-            await asyncio.sleep(RECALL_EVERY_S)
-            index, recall = self._replica.index, self._replica.measure_index()
-            if recall < index.recall_min:
-                log.warning("the index finds %.0f %% of the nearest tracks: building it anew", 100 * recall)
-                self._replica.take_index(await asyncio.to_thread(index.built, *index.stored()))
+        for seconds in itertools.count(1):
+            await asyncio.sleep(1.0)
+            await self._build_index(measure=seconds % RECALL_EVERY_S == 0)
+
+    async def _build_index(self, *, measure: bool) -> None:
+        replica = self._replica
+        if replica.index_is_due(measure=measure):
+            index = replica.index
+            log.warning("building the index anew, of %d tracks", len(index))
+            replica.take_index(await asyncio.to_thread(index.built, *index.stored()))
 
     async def _commit_now_and_then(self) -> None:
         while True:
@@ -169,15 +182,29 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         while not self._stopping:
             for tp, records in (await self._consumer.getmany(timeout_ms=100, max_records=200)).items():
                 for start in range(0, len(records), BATCH):
+                    await self._wait_until_known()
+                    if self._stopping or tp not in self._consumer.assignment():
+                        break  # its next owner answers
                     for record in records[start : start + BATCH]:
                         await self._send(tp, record, self._answer(record))
                     self._answered_to[tp] = record.offset + 1
                     await asyncio.sleep(0)
 
+    async def _wait_until_known(self) -> None:
+        while not (self._known.is_set() or self._stopping):
+            await asyncio.sleep(0.01)
+
     async def _send(self, tp: TopicPartition, record: Any, playlist: Playlist) -> None:
-        await self._producer.send(self.settings.topic(PLAYLISTS), encode(playlist), record.key, partition=tp.partition)
+        topic = self.settings.topic(PLAYLISTS)
+        sent = await self._producer.send(topic, encode(playlist), record.key, partition=tp.partition)
+        sent.add_done_callback(self._acknowledged)
         self.answered += 1
         self.errors += playlist.error is not None
+
+    def _acknowledged(self, sent: "asyncio.Future[Any]") -> None:
+        if not sent.cancelled() and (error := sent.exception()) is not None:  # its offset must not be committed
+            log.critical("Kafka did not take an answer: %r; ending, the request is answered by the next", error)
+            os._exit(FAILED)
 
     def _answer(self, record: Any) -> Playlist:
         now_ms = self._clock_ms()

@@ -70,7 +70,13 @@ async def count_partitions(settings: Settings) -> dict[str, int]:
         missing = [settings.topic(topic) for topic in TOPICS if settings.topic(topic) not in there]
         if missing:
             raise TopicsError(f"topic {missing[0]} is missing on {settings.bootstrap}: run `segue topics create`")
-        return await partition_counts(admin, settings, TOPICS)
+        counts = await partition_counts(admin, settings, TOPICS)
+        if counts["track"] > counts["listener"]:
+            raise TopicsError(
+                f"{counts['track']} partitions of tracks, {counts['listener']} of listeners: expected no more, since a keeper's dead letters "
+                "go to the partition of its number; give the listeners' topics as many"
+            )
+        return counts
     finally:
         await admin.close()
 

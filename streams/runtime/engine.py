@@ -4,6 +4,8 @@ fetched chunk -> agent -> Partition.put -> [buffer] -> Processor.step -> Store.c
 """
 
 import asyncio
+import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,11 +13,14 @@ import faust
 from faust.types.auth import CredentialsT
 from faust.types.tuples import TP
 
+from streams.runtime.exits import FAILED
 from streams.runtime.partition import Partition
 from streams.runtime.settings import Settings
-from streams.runtime.store import Store
-from streams.runtime.transport import FRESH_MS, ChunkTransport
+from streams.runtime.store import FRESH_MS, Store
+from streams.runtime.transport import ChunkTransport
 from streams.steps import Processor
+
+log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -45,11 +50,13 @@ class Engine:
         self._inputs = frozenset(settings.topic(topic) for topic in inputs)
         self._stopping = False
         self._assigned = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
         self._app = self._faust_app()
 
     async def start(self) -> None:
         """Join the group; returns once what was assigned first is restored."""
         self._app.finalize()
+        self._watching = asyncio.create_task(self._watch())
         await self._app.start()
         await self._assigned.wait()
         await asyncio.gather(*(partition.restored.wait() for partition in self.partitions.values()))
@@ -57,9 +64,18 @@ class Engine:
     async def stop(self) -> None:
         """Running steps end, coalesced state is flushed, the group is told how far we are and left."""
         self._stopping = True
+        if self._watching is None:  # it was never started
+            return
+        self._watching.cancel()
         await self._close(list(self.partitions))
         await self._app.consumer.commit_watermarks()
         await self._app.stop()
+
+    async def _watch(self) -> None:
+        """Faust only notes that it has crashed, and reads no more: a fresh process goes on."""
+        await self._app._crashed.wait()
+        log.critical("Faust has crashed: %r; ending, to start again from what is committed", self._app.crash_reason)
+        os._exit(FAILED)
 
     def stats(self) -> dict[int, dict[str, Any]]:
         """Figures by partition number."""

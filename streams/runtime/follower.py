@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.runtime.partition import FAILED
+from streams.runtime.exits import FAILED
 from streams.runtime.settings import Settings
 from streams.runtime.store import READER, WATERMARK
 
@@ -22,14 +22,22 @@ class Follower:
     """Feeds `apply(logical topic, partition, rows)` with every row of some partitions, in their order; watermark rows are left out.
 
     topics : partitions by logical topic
+    failed : called where it cannot go on; without it the next `caught_up` raises
     wait_ms : how long the broker may wait for rows. A row may come so much later; a short wait keeps broker and reader busy with asking
     """
 
     def __init__(
-        self, settings: Settings, topics: Mapping[str, Collection[int]], apply: Apply, *, wait_ms: int = 100
+        self,
+        settings: Settings,
+        topics: Mapping[str, Collection[int]],
+        apply: Apply,
+        *,
+        wait_ms: int = 100,
+        failed: Callable[[], None] | None = None,
     ) -> None:
         self.settings, self.wait_ms, self.rows = settings, wait_ms, 0
-        self._apply = apply
+        self._apply, self._failed = apply, failed
+        self._error: Exception | None = None
         self._wanted = {
             TopicPartition(settings.topic(topic), number) for topic, numbers in topics.items() for number in numbers
         }
@@ -59,6 +67,8 @@ class Follower:
     async def caught_up(self) -> None:
         """Wait until all that was there when it was asked for has been applied."""
         await self._caught_up.wait()
+        if self._error is not None:
+            raise self._error
 
     async def assign(self, topic: str, partitions: Collection[int]) -> None:
         """Change which partitions of a topic are followed; new ones are read from their beginning."""
@@ -77,6 +87,8 @@ class Follower:
         assert self._reader is not None
         kept = {tp: await self._reader.position(tp) for tp in self._wanted & before}
         new = self._wanted - before
+        for tp in before - self._wanted | new:
+            self._ends.pop(tp, None)  # a partition whose end is not known yet is behind
         self._behind |= new
         self._behind &= self._wanted
         self._caught_up.clear()
@@ -98,17 +110,32 @@ class Follower:
                 for tp, records in (await self._reader.getmany(timeout_ms=50, max_records=5000)).items():
                     if tp in self._wanted:
                         await self._take(tp, records)
-                self._idle_ms = time.time_ns() // 1_000_000
-                for tp in list(self._behind):
-                    if await self._reader.position(tp) >= self._ends.get(tp, 0):
-                        self._behind.discard(tp)
-                if not self._behind:
-                    self._caught_up.set()
+                await self._look_where_it_stands()
         except asyncio.CancelledError:
             raise
-        except Exception:  # policy: what it holds would grow old in silence; a fresh process reads it again
-            log.exception("the follower of %s failed; ending", sorted({tp.topic for tp in self._wanted}))
-            os._exit(FAILED)
+        except Exception as error:  # policy: what it holds would grow old in silence; its owner is told
+            log.exception("the follower of %s failed", sorted({tp.topic for tp in self._wanted}))
+            self._error = error
+            self._caught_up.set()
+            if self._failed is not None:
+                self._failed()
+
+    async def _look_where_it_stands(self) -> None:
+        assert self._reader is not None
+        for tp in list(self._behind):
+            if tp in self._wanted and tp in self._ends and await self._reader.position(tp) >= self._ends[tp]:
+                self._behind.discard(tp)
+        if self._behind:
+            return
+        self._caught_up.set()
+        stable = {tp: self._reader.last_stable_offset(tp) for tp in self._reader.assignment() & self._wanted}
+        at_end = [
+            offset is not None and offset <= await self._reader.position(tp)
+            for tp, offset in stable.items()
+            if tp in self._wanted
+        ]
+        if all(at_end):
+            self._idle_ms = time.time_ns() // 1_000_000
 
     async def _take(self, tp: TopicPartition, records: Sequence[object]) -> None:
         topic = self.settings.logical(tp.topic)
@@ -118,3 +145,8 @@ class Follower:
             self.rows += len(part)
             self._newest_ms = part[-1].timestamp  # type: ignore[attr-defined]
             await asyncio.sleep(0)
+
+
+def end_process() -> None:
+    """What a worker does whose follower failed: a fresh process reads everything again."""
+    os._exit(FAILED)

@@ -8,7 +8,7 @@ from streams.deltas import TrackReplica
 from streams.processor import LearnerProcessor
 from streams.runtime.admin import count_partitions
 from streams.runtime.engine import Engine
-from streams.runtime.follower import Follower
+from streams.runtime.follower import Follower, end_process
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
 from streams.topics import TRACKS_CHANGELOG
@@ -33,7 +33,8 @@ class Learner:
         def apply(_topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
             replica.apply(partition, rows)
 
-        self._follower = Follower(self.settings, {TRACKS_CHANGELOG.name: range(keepers)}, apply)
+        topics = {TRACKS_CHANGELOG.name: range(keepers)}
+        self._follower = Follower(self.settings, topics, apply, failed=end_process)
         await self._follower.start()
         await self._follower.caught_up()
         self.engine = Engine(

@@ -13,12 +13,12 @@ from typing import Any
 
 from faust.types.tuples import TP
 
+from streams.runtime.exits import CHUNK_LOST, FAILED, REFUSED
 from streams.runtime.store import Store
 from streams.runtime.transport import Chunk, ChunkConsumer, Epoch
-from streams.steps import Record, Step
+from streams.steps import Record, Step, unseen
 
 log = logging.getLogger(__name__)
-FAILED, CHUNK_LOST, REFUSED = 70, 71, 72  # exit codes
 
 
 class RefusedError(RuntimeError):
@@ -41,6 +41,7 @@ class Partition:
         self._buffer: list[Record] = []
         self._expected: dict[str, tuple[Epoch, int]] = {}
         self._unchecked: dict[str, TP] = {}
+        self._reported: dict[str, int] = {}  # where the log began when it was said that something is gone
         self._closing = False
         self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
@@ -112,8 +113,7 @@ class Partition:
         return records
 
     async def _step(self, records: Sequence[Record], *, flush: bool) -> None:
-        marks = self.store.watermarks
-        fresh = [record for record in records if record.offset >= marks.get(record.topic, 0)]
+        fresh = unseen(records, self.store.watermarks)
         now_ms = time.time_ns() // 1_000_000
         step = self.processor.step(fresh, now_ms) if fresh else Step()
         if flush:
@@ -139,10 +139,12 @@ class Partition:
                     "the changelog was deleted or cut. Restore it, or delete the consumer group to learn again from what the topic still holds"
                 )
             first = (await self.consumer.earliest_offsets(tp)).get(tp, 0)
-            if first > mark:
+            if first > max(mark, self._reported.get(topic, 0)):
+                self._reported[topic] = first
                 self.lost_to_retention += first - mark
                 log.error(
-                    "%s[%d]: retention removed %d messages before they were read", tp.topic, tp.partition, first - mark
+                    "%s[%d]: retention removed up to %d messages before they were read (offsets %d to %d)",
+                    *(tp.topic, tp.partition, first - mark, mark, first),
                 )
 
     async def close(self) -> None:

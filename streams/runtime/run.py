@@ -7,6 +7,11 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 
+from streams.runtime.exits import FAILED
+
+log = logging.getLogger(__name__)
+STOP_S = 12.0
+
 
 async def run_until_signalled(
     start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]], ready: str
@@ -25,9 +30,14 @@ async def run_until_signalled(
         sys.stdout.write(ready + "\n")
         sys.stdout.flush()
     await waiting
-    if not starting.done():
-        os._exit(0)  # nothing was committed by a worker that had not started
-    await stop()
+    if not starting.done():  # some of its partitions may be at work already
+        starting.cancel()
+        await asyncio.wait([starting])
+    try:
+        await asyncio.wait_for(stop(), STOP_S)
+    except Exception:  # policy: it is to end now; what it did not commit is replayed by the next
+        log.exception("did not stop cleanly; ending")
+        os._exit(FAILED)
 
 
 def quiet_logs() -> None:

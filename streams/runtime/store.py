@@ -4,8 +4,9 @@ A commit is one Kafka transaction:
 1. the changed rows go to the changelog;
 2. the outputs go to their topics;
 3. the watermarks go to the changelog, as row b"w";
-4. the transaction ends: readers (`read_committed`) see all of it, or nothing.
-A worker that dies between 1 and 4 leaves an open transaction, which its successor's producer of the same transactional id ends before it
+4. the broker has acknowledged all of them: one that it refuses ends the process, and the transaction with it;
+5. the transaction ends: readers (`read_committed`) see all of it, or nothing.
+A worker that dies between 1 and 5 leaves an open transaction, which its successor's producer of the same transactional id ends before it
 reads the changelog; what the rows have not seen is then delivered again, what they have seen is skipped by the watermark.
 """
 
@@ -22,6 +23,7 @@ from streams.steps import Processor, Step
 
 WATERMARK = b"w"
 REQUEST_BYTES_MAX = 16 << 20
+FRESH_MS = 10  # how long a broker may wait for records where freshness matters
 
 
 class Store:
@@ -75,12 +77,15 @@ class Store:
         changelog = topic(self.processor.changelog)
         marks = {**self.watermarks, **watermarks}
         async with producer.transaction():
-            for key, value in step.rows.items():
-                await producer.send(changelog, value, key, partition=self.partition)
+            sent = [
+                await producer.send(changelog, value, key, partition=self.partition) for key, value in step.rows.items()
+            ]
             for output in step.outputs:
                 partition = self.partition if output.partition is None else output.partition
-                await producer.send(topic(output.topic), output.value, output.key, partition=partition)
-            await producer.send(changelog, msgspec.msgpack.encode(marks), WATERMARK, partition=self.partition)
+                sent.append(await producer.send(topic(output.topic), output.value, output.key, partition=partition))
+            mark = msgspec.msgpack.encode(marks)
+            sent.append(await producer.send(changelog, mark, WATERMARK, partition=self.partition))
+            await asyncio.gather(*sent)  # a record that the broker refused must not be missing from what is committed
         self.watermarks = marks
 
     async def close(self) -> None:

@@ -16,11 +16,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types.tuples import TP, ConsumerMessage
 
-# aiokafka waits 20 ms while the markers of the last transaction are still being written; they take 2
-aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
-
 CHUNK_MAX = 1000
-FRESH_MS = 10  # how long a broker may wait where freshness matters
 Epoch = tuple[int, int]  # group generation, seeks: delivery starts anew where it changes
 
 
@@ -130,3 +126,5 @@ class ChunkTransport(Transport):
     def __init__(self, *args: Any, wait_ms: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.wait_ms = wait_ms
+        # aiokafka waits 20 ms while the markers of the last transaction are still being written; they take 2
+        aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002

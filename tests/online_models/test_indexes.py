@@ -124,15 +124,18 @@ def test_recall_says_when_the_graph_is_to_be_built_anew() -> None:
     assert sorted(rows.tolist()) == sorted(high.stored()[0].tolist())
 
 
-def test_adaptive_index_is_exact_until_it_is_large_and_answers_the_same_rows_after() -> None:
+def test_adaptive_index_is_exact_until_it_is_built_as_a_graph_and_answers_the_same_rows_after() -> None:
     index, exact = AdaptiveIndex(dims=DIMS, exact_max=250), ExactIndex(dims=DIMS)
     rows, values = np.arange(1, 301, dtype=np.int32), vectors(300)
     for start in range(0, 300, 50):
-        assert index.is_exact == (start < 300)
+        assert (index.is_exact, index.outgrown) == (True, False)
         for each in (index, exact):
             each.update_many(rows[start : start + 50], values[start : start + 50])
 
-    assert (index.is_exact, len(index), index.moves_max < exact.moves_max) == (False, 300, True)
+    assert (index.is_exact, index.outgrown) == (True, True)
+    index = index.built(*index.stored())
+
+    assert (index.is_exact, index.outgrown, len(index), index.moves_max < exact.moves_max) == (False, False, 300, True)
     assert exact.search(values[7], 5)[0].tolist() == index.search(values[7], 5)[0].tolist()
 
 

@@ -11,7 +11,7 @@ from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
 from streams.keeper import KeeperProcessor
 from streams.processor import LearnerProcessor
-from streams.steps import Record, Step
+from streams.steps import Record, Step, unseen
 from streams.topics import TRACKS_CHANGELOG
 from tests.simulation.log import Log
 
@@ -70,8 +70,7 @@ class Owner:
         fresh = list[Record]()
         for topic in self.processor.inputs:
             records, self.positions[topic] = self.log.read(topic, self.number, self.positions[topic], limit)
-            mark = self.watermarks.get(topic, 0)
-            fresh += [record for record in records if record.offset >= mark or self.sabotage == "watermark"]
+            fresh += records if self.sabotage == "watermark" else unseen(records, self.watermarks)
         step = self.processor.step(fresh, NOW_MS) if fresh else Step()
         if flush:
             flushed = self.processor.flush(NOW_MS)

@@ -4,6 +4,7 @@ import inspect
 from importlib.metadata import version
 
 import aiokafka.producer.sender
+import mode
 import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.transport import consumer as faust_consumer
@@ -53,7 +54,14 @@ def test_consumer_message_takes_what_a_chunk_needs() -> None:
 
 
 def test_wait_for_the_last_transactions_markers_is_shortened() -> None:
-    assert aiokafka.producer.sender.BACKOFF_OVERRIDE == 0.002
+    assert inspect.getsource(aiokafka.producer.sender).count("BACKOFF_OVERRIDE") > 1
+
+
+def test_faust_notes_that_it_has_crashed_where_the_engine_looks() -> None:
+    source = inspect.getsource(mode.Service)
+
+    assert "self._crashed = self._new_crashed_event()" in source
+    assert "self._crashed.set()" in source
 
 
 def test_transport_hands_out_chunks() -> None:

@@ -1,0 +1,5 @@
+"""Exit codes of workers that end because they must; `docs/operations.md` says what to do."""
+
+FAILED = 70  # an error; nothing was committed by what failed, a fresh process replays it
+CHUNK_LOST = 71  # delivery had a hole
+REFUSED = 72  # rows and input do not belong together: somebody must decide

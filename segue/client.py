@@ -5,16 +5,23 @@ import uuid
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from segue.errors import SituationError
-from streams.messages import ListeningEvent, Playlist, PlaylistRequest, Profile, Track, encode
+from streams.messages import (
+    ListeningEvent,
+    MessageError,
+    Playlist,
+    PlaylistRequest,
+    Profile,
+    Track,
+    decode,
+    encode,
+)
 from streams.runtime.admin import count_partitions
 from streams.runtime.settings import Settings
-from streams.runtime.store import READER
-from streams.runtime.transport import FRESH_MS
+from streams.runtime.store import FRESH_MS, READER
 from streams.topics import LISTENERS, LISTENING_EVENTS, PLAYLIST_REQUESTS, PLAYLISTS, TRACKS
 
 Message = ListeningEvent | Track | Profile
@@ -105,8 +112,9 @@ class SegueClient:
         """
         assert self._producer is not None, "the client is used as a context manager"
         await self._producer.flush()
-        if self._lost is not None:
-            raise SituationError(f"Kafka at {self.settings.bootstrap} did not take what was produced: {self._lost}")
+        lost, self._lost = self._lost, None  # said once: what is produced after it is another matter
+        if lost is not None:
+            raise SituationError(f"Kafka at {self.settings.bootstrap} did not take what was produced: {lost}") from lost
 
     def _acknowledged(self, sent: "asyncio.Future[Any]") -> None:
         if not sent.cancelled() and sent.exception() is not None:
@@ -138,22 +146,21 @@ class SegueClient:
 
     async def _read(self) -> None:
         assert self._reader is not None
-        decoder = msgspec.json.Decoder(Playlist)
         try:
             while True:
                 for records in (await self._reader.getmany(timeout_ms=100)).values():
                     for record in records:
-                        self._take(decoder, record)
+                        self._take(record.value)
         except KafkaError as error:  # policy: who waits is told; the client has ended
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(error)
             raise
 
-    def _take(self, decoder: Any, record: Any) -> None:
+    def _take(self, value: bytes | None) -> None:
         try:
-            playlist = decoder.decode(record.value)
-        except msgspec.MsgspecError:  # policy: somebody else's message in our topic answers nobody
+            playlist = decode(Playlist, value)
+        except MessageError:  # policy: somebody else's message in our topic answers nobody
             self.errors += 1
             return
         waiting = self._waiting.get(playlist.request_id)

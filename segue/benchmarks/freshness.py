@@ -26,7 +26,7 @@ from streams.messages import ListeningEvent, Track
 from streams.runtime.admin import create_topics
 from streams.runtime.follower import Follower
 from streams.runtime.settings import Settings
-from streams.runtime.transport import FRESH_MS
+from streams.runtime.store import FRESH_MS
 from streams.topics import LISTENERS_CHANGELOG
 
 LIKES = 20

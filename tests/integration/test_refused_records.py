@@ -1,0 +1,56 @@
+"""What the broker refuses must not be missing from what is committed; what others may send must fit into a dead letter."""
+
+import asyncio
+import sys
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import MessageSizeTooLargeError
+
+from streams.runtime.settings import Settings
+from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS
+from tests.integration.ledger import read_all
+
+pytestmark = pytest.mark.kafka
+
+COMMIT_ONE_TOO_LARGE = """
+import asyncio, sys
+from segue.benchmarks.counting import CountProcessor
+from streams.runtime.settings import Settings
+from streams.runtime.store import Store
+from streams.steps import Output, Step
+
+async def commit() -> None:
+    store = Store(Settings.from_env(), "refused", 0, CountProcessor(0))
+    await store.open()
+    step = Step({b"row": b"1"}, [Output("small", b"key", b"x" * 50_000)])
+    try:
+        await store.commit(step, {"listening-events": 7})
+    except Exception as error:
+        print(type(error).__name__)
+    await store.close()
+
+asyncio.run(commit())
+"""
+
+
+async def test_a_transaction_with_a_record_that_the_broker_refuses_commits_nothing(settings: Settings) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    await admin.start()
+    small = NewTopic(settings.topic("small"), 1, 1, topic_configs={"max.message.bytes": "1000"})
+    await admin.create_topics([small])
+    await admin.close()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", COMMIT_ONE_TOO_LARGE, env=settings.environ(), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 60.0)
+
+    assert out.decode().strip() == MessageSizeTooLargeError.__name__
+    assert await read_all(settings, LISTENERS_CHANGELOG.name) == []
+
+
+async def test_the_broker_refuses_an_event_that_no_dead_letter_could_hold(settings: Settings) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap, max_request_size=8 << 20) as producer:
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(settings.topic(LISTENING_EVENTS), b"x" * 3_000_000, b"ann")

@@ -8,7 +8,7 @@ import typer
 
 from segue.embedded.running import running_broker
 from segue.errors import InputError, SituationError
-from streams.runtime.settings import Settings, SettingsError
+from streams.runtime.settings import NoKafkaError, Settings, SettingsError
 
 
 def _writable(path: Path | None) -> Path | None:
@@ -36,14 +36,16 @@ def find_settings() -> Settings:
     ------
     SituationError
         where there is neither
+    InputError
+        where a variable has a value that cannot be used
     """
     try:
         return Settings.from_env(bootstrap=running_broker())
+    except NoKafkaError as error:
+        raise SituationError(
+            "no Kafka found: start `segue up` in another terminal, or set KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
     except SettingsError as error:
-        if "is not set" in str(error):
-            raise SituationError(
-                "no Kafka found: start `segue up` in another terminal, or set KAFKA_BOOTSTRAP_SERVERS"
-            ) from error
         raise InputError(str(error)) from error
 
 

@@ -26,8 +26,6 @@ from streams.topics import (
     TRACKS_CHANGELOG,
 )
 
-EXACT_MAX = 30_000  # tracks up to which the index is exact
-
 
 class LocalCluster:
     """One learner partition, one keeper partition, one serving replica.
@@ -40,7 +38,9 @@ class LocalCluster:
         self.learner = LearnerProcessor(0, self.track_replica, TwoTower(self.track_replica.table, seed=seed))
         self.keeper = KeeperProcessor(0, TrackTable(dims=dims), linger_s=0.0)
         table = TrackTable(dims=dims)
-        self.replica = Replica(table, refresh_ticks=1, index=ExactIndex(dims=dims + 1, moves_max=1_000_000) if exact else None)
+        self.replica = Replica(
+            table, refresh_ticks=1, index=ExactIndex(dims=dims + 1, moves_max=1_000_000) if exact else None
+        )
         self.radio = Radio(self.replica)
         self.dead_letters: list[bytes] = []
         self.flush_every, self._steps, self._offset = flush_every, 0, 0

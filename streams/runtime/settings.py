@@ -17,6 +17,10 @@ class SettingsError(ValueError):
     """An environment variable has a value that cannot be used; the text names it."""
 
 
+class NoKafkaError(SettingsError):
+    """Nothing says where Kafka is."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where Kafka is and how Segue's topics are cut.
 
@@ -42,20 +46,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises
         ------
+        NoKafkaError
+            where nothing says where Kafka is
         SettingsError
+            where a variable has a value that cannot be used
         """
         env = os.environ if environ is None else environ
         address = env.get("KAFKA_BOOTSTRAP_SERVERS") or bootstrap
         if not address:
-            raise SettingsError(
+            raise NoKafkaError(
                 "KAFKA_BOOTSTRAP_SERVERS is not set, expected host:port of a Kafka; or start one with `segue up`"
             )
+        protocol = _one_of(env, "KAFKA_SECURITY_PROTOCOL", _PROTOCOLS)
+        if protocol.startswith("SASL") and not env.get("KAFKA_SASL_USERNAME"):
+            raise SettingsError(f"KAFKA_SASL_USERNAME is not set, expected a user's name with {protocol}")
         return cls(
             bootstrap=address,
             prefix=env.get("SEGUE_TOPIC_PREFIX", ""),
             partitions=_whole(env, "SEGUE_PARTITIONS", 4),
             replication=_whole(env, "SEGUE_REPLICATION", 1),
-            security_protocol=_one_of(env, "KAFKA_SECURITY_PROTOCOL", _PROTOCOLS),
+            security_protocol=protocol,
             sasl_mechanism=_one_of(env, "KAFKA_SASL_MECHANISM", _MECHANISMS),
             sasl_username=env.get("KAFKA_SASL_USERNAME"),
             sasl_password=env.get("KAFKA_SASL_PASSWORD"),
@@ -71,8 +81,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "SEGUE_TOPIC_PREFIX": self.prefix,
             "SEGUE_PARTITIONS": str(self.partitions),
             "SEGUE_REPLICATION": str(self.replication),
+            "KAFKA_SECURITY_PROTOCOL": self.security_protocol,
+            "KAFKA_SASL_MECHANISM": self.sasl_mechanism,
+            "KAFKA_SASL_USERNAME": self.sasl_username,
+            "KAFKA_SASL_PASSWORD": self.sasl_password,
+            "KAFKA_SSL_CAFILE": self.ssl_cafile,
+            "KAFKA_SSL_CERTFILE": self.ssl_certfile,
+            "KAFKA_SSL_KEYFILE": self.ssl_keyfile,
         }
-        return {**os.environ, **named}
+        others = {name: value for name, value in os.environ.items() if name not in named}
+        return others | {name: value for name, value in named.items() if value is not None}
 
     def topic(self, topic: str | Topic) -> str:
         """The name of a topic on the broker."""

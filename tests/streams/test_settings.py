@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.runtime.settings import Settings, SettingsError
+from streams.runtime.settings import NoKafkaError, Settings, SettingsError
 from streams.topics import EXPERIMENTS, LISTENING_EVENTS
 
 HERE = {"KAFKA_BOOTSTRAP_SERVERS": "here:9092"}
@@ -36,7 +36,7 @@ def test_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
 
 
 def test_missing_address_is_said_with_what_to_do() -> None:
-    with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVERS is not set"):
+    with pytest.raises(NoKafkaError, match="KAFKA_BOOTSTRAP_SERVERS is not set"):
         Settings.from_env({})
 
 
@@ -44,6 +44,30 @@ def test_child_gets_the_same_settings() -> None:
     settings = Settings(bootstrap="here:9092", prefix="p-", partitions=7, replication=3)
 
     assert settings == Settings.from_env(settings.environ())
+
+
+def test_child_gets_the_security_too_and_nothing_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(
+        bootstrap="here:9092",
+        security_protocol="SASL_SSL",
+        sasl_mechanism="SCRAM-SHA-256",
+        sasl_username="ann",
+        sasl_password="secret",
+        ssl_cafile="ca.pem",
+        ssl_certfile="ann.pem",
+        ssl_keyfile="ann.key",
+    )
+
+    assert settings == Settings.from_env(settings.environ())
+    monkeypatch.setenv("KAFKA_SSL_CAFILE", "another.pem")
+
+    assert Settings.from_env(Settings(bootstrap="here:9092").environ()).ssl_cafile is None
+
+
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
+def test_sasl_without_a_user_is_refused(protocol: str) -> None:
+    with pytest.raises(SettingsError, match="KAFKA_SASL_USERNAME is not set, expected"):
+        Settings.from_env({**HERE, "KAFKA_SECURITY_PROTOCOL": protocol})
 
 
 def test_prefix_goes_before_every_topic_and_comes_off_again() -> None:

@@ -16,12 +16,12 @@ from pathlib import Path
 from online_models.listener_rows import HEAD, head_of, user_of
 from segue.benchmarks.load import make_events
 from segue.benchmarks.throughput import _say
-from segue.cli.monitor import Monitor
-from segue.cli.situation import percentile
 from segue.client import SegueClient, request_for
 from segue.cluster import RunningCluster
 from segue.embedded.kafka import EmbeddedKafka
+from segue.evaluation.metrics import percentile
 from segue.simulation.catalogue import Catalogue, make_catalogue
+from segue.simulation.listing import Listing
 from streams.messages import ListeningEvent, Track
 from streams.runtime.admin import create_topics
 from streams.runtime.follower import Follower
@@ -49,7 +49,8 @@ async def measure_freshness(
             settings = Settings(bootstrap=kafka.bootstrap)
             await create_topics(settings)
             async with RunningCluster(Path(folder), _say, settings=settings), SegueClient(settings) as client:
-                await _list(settings, client, catalogue)
+                async with Listing(client) as listing:
+                    await listing.produce(catalogue.tracks)
                 prober = _Prober(settings, client, catalogue)
                 await prober.start()
                 load = asyncio.create_task(_load(client, catalogue, seconds + WARM_S + 60.0, events_per_s))
@@ -71,16 +72,6 @@ async def measure_freshness(
         "new_track_p99_ms": percentile(fresh, 99),
         "probes": float(len(prober.round_trip)),
     }
-
-
-async def _list(settings: Settings, client: SegueClient, catalogue: Catalogue) -> None:
-    monitor = Monitor(settings)
-    await monitor.start()
-    async for _ in client.produce_many(catalogue.tracks):
-        pass
-    while monitor.tracks_listed < len(catalogue.tracks):
-        await asyncio.sleep(0.05)
-    await monitor.stop()
 
 
 async def _load(client: SegueClient, catalogue: Catalogue, seconds: float, events_per_s: float) -> None:

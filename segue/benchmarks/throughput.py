@@ -18,6 +18,7 @@ from segue.cluster import RunningCluster
 from segue.embedded.kafka import EmbeddedKafka
 from segue.errors import SituationError
 from segue.simulation.catalogue import Catalogue, make_catalogue
+from segue.simulation.listing import Listing
 from streams.messages import ListeningEvent
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
@@ -50,19 +51,12 @@ async def _prepare(settings: Settings, catalogue: Catalogue | None, load: list[L
     """Topics, the catalogue where a keeper is to write its rows, and the events."""
     await create_topics(settings)
     if catalogue is not None:
-        from segue.cli.monitor import Monitor
-
-        monitor = Monitor(settings)
-        await monitor.start()
         async with (
             RunningCluster(folder, _say, settings=settings, workers=("keeper",)),
             SegueClient(settings, listen=False) as client,
+            Listing(client) as listing,
         ):
-            async for _ in client.produce_many(catalogue.tracks):
-                pass
-            while monitor.tracks_listed < len(catalogue.tracks):
-                await asyncio.sleep(0.05)
-        await monitor.stop()
+            await listing.produce(catalogue.tracks)
     async with SegueClient(settings, listen=False) as client:
         async for _ in client.produce_many(load):
             pass

@@ -123,7 +123,7 @@ async def _listener(user: str) -> dict[str, Any]:
     known = favourites_of(listener, table, listener.last_ms)
     parts, _ = taste(table, known.rows, np.maximum(known.likings, 0.0))
     tags = [table.keys[part][2:] for part in parts.tolist() if table.keys[part].startswith("g:")]
-    favourites = sorted(listener.artists.items(), key=lambda entry: entry[1].skips - entry[1].plays)[:10]
+    favourites = sorted(listener.artists.items(), key=lambda entry: -entry[1].liking)[:10]
     return {
         **described(listener),
         "favourite_artists": [artist_names.get(artist, artist) for artist, _ in favourites],

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from rich.live import Live
 
-from segue.cli.monitor import Monitor
-from segue.cli.situation import percentile
 from segue.cli.view import View
 from segue.client import SegueClient
+from segue.evaluation.metrics import percentile
 from segue.importers import source_of
+from segue.monitor import Monitor
 from segue.playing import Played, Player
 from segue.simulation.catalogue import make_catalogue
 from segue.simulation.listener import SimulatedListener

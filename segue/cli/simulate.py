@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segue.cli.notes import Notes
 from segue.cli.situation import JsonPath, find_settings, write_figures
 from segue.errors import SituationError
 from streams.runtime.settings import Settings
@@ -52,7 +52,7 @@ async def _simulate(cluster: Elsewhere, listeners: int, seconds: float) -> dict[
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, ended.set)
-    async with Show(cluster, _Notes()) as show:
+    async with Show(cluster, Notes()) as show:
         works = (_live(show, listeners, seconds, ended), ended.wait(), show.watch())
         tasks = [asyncio.create_task(work) for work in works]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -90,15 +90,3 @@ async def _first_answer(client: "SegueClient") -> None:
         raise SituationError(
             f"no playlist came within {ANSWER_WITHIN_S:.0f} s: is a serving worker running (`segue worker serving`)?"
         ) from error
-
-
-class _Notes:
-    """Where notes go: to stderr, or to the view once there is one."""
-
-    listener: Any = None
-
-    def __call__(self, line: str) -> None:
-        if self.listener is not None:
-            self.listener(line)
-        else:
-            sys.stderr.write(line + "\n")

@@ -57,10 +57,3 @@ def write_figures(path: Path | None, figures: dict[str, Any]) -> None:
         path.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n")
     except OSError as error:
         raise InputError(f"--json {path}: cannot be written: {error}") from error
-
-
-def percentile(values: Any, percent: float) -> float:
-    """A percentile of a sequence of numbers, nan of none."""
-    import numpy as np  # keeps `segue --help` fast
-
-    return round(float(np.percentile(list(values), percent)), 2) if len(values) else float("nan")

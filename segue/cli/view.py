@@ -11,8 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from segue.cli.monitor import Monitor
-from segue.cli.situation import percentile
+from segue.evaluation.metrics import percentile
+from segue.monitor import Monitor
 from segue.simulation.traffic import Figures
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -77,7 +77,11 @@ class View:
         table.add_row("event → playlist", f"p50 {percentile(fresh, 50):.0f} ms", f"p99 {percentile(fresh, 99):.0f} ms")
         table.add_row("skip rate", f"{self.skip_rate():.2f}", self._sparkline())
         table.add_row("skips predicted", f"AUC {self.monitor.skip_auc:.3f}", "each before it was learnt")
-        table.add_row("dead letters", str(self.monitor.dead_letters), f"errors {self.figures.errors}")
+        table.add_row(
+            "dead letters",
+            str(self.monitor.dead_letters),
+            f"errors {self.figures.errors}, foreign {self.monitor.foreign}",
+        )
         panels = [Panel(table, title="Segue")]
         if self.figures.watched:
             panels.append(self._playlist())

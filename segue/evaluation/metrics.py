@@ -1,5 +1,7 @@
 """Measures of prequential evaluation (Gama et al. 2013): each event is predicted before it is learnt."""
 
+from collections.abc import Collection
+
 import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
@@ -51,3 +53,12 @@ def ndcg(ranks: NDArray[np.int64], k: int) -> float:
         return float("nan")
     hit = (ranks >= 0) & (ranks < k)
     return float(np.where(hit, 1.0 / np.log2(np.maximum(ranks, 0) + 2.0), 0.0).mean())
+
+
+def percentile(values: Collection[float], percent: float) -> float:
+    """A percentile, to two places; nan of nothing.
+
+    >>> percentile([1.0, 2.0, 4.0], 50)
+    2.0
+    """
+    return round(float(np.percentile(list(values), percent)), 2) if len(values) else float("nan")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from segue.cli.monitor import Monitor
 from segue.client import SegueClient
+from segue.monitor import Monitor
 from segue.supervisor import Worker, segue_argv
 from streams.messages import ListeningEvent, encode
 from streams.runtime.settings import Settings

@@ -5,40 +5,41 @@ from collections.abc import Sequence
 import msgspec
 
 from online_models.ranker import BLOCK, RankerMix
-from online_models.track import CATALOGUE, META
+from online_models.track import META
+from streams.messages import DeadLetter
 from streams.processor import LearnerMeta
 from streams.runtime.admin import count_partitions
 from streams.runtime.follower import Follower
 from streams.runtime.settings import Settings
-from streams.topics import BY_NAME, DEAD_LETTERS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS_CHANGELOG
+from streams.topics import BY_NAME, DEAD_LETTERS, LISTENERS_CHANGELOG, RANKER_WEIGHTS
 
 
 class Monitor:
-    """Follows the meta rows and ranker weights; cheap, since it decodes nothing else."""
+    """Follows the meta rows, ranker weights and dead letters; cheap, since it decodes nothing else.
+
+    dead_letters : all that the topic still holds; foreign : messages there that are none
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.dead_letters = 0
-        self.last_reason = ""
+        self.dead_letters = self.foreign = 0
         self._metas: dict[int, LearnerMeta] = {}
         self._ranker = RankerMix()
-        self._catalogue: set[bytes] = set()
-        self._followers: list[Follower] = []
+        self._follower: Follower | None = None
 
     async def start(self) -> None:
         """Begin to follow; returns once it stands at the end."""
         counts = await count_partitions(self.settings)
-        topics = (LISTENERS_CHANGELOG, RANKER_WEIGHTS, DEAD_LETTERS, TRACKS_CHANGELOG)
+        topics = (LISTENERS_CHANGELOG, RANKER_WEIGHTS, DEAD_LETTERS)
         partitions = {topic.name: range(counts[BY_NAME[topic.name].group]) for topic in topics}
-        self._followers = [Follower(self.settings, partitions, self._apply)]
-        for follower in self._followers:
-            await follower.start()
-            await follower.caught_up()
+        self._follower = Follower(self.settings, partitions, self._apply)
+        await self._follower.start()
+        await self._follower.caught_up()
 
     async def stop(self) -> None:
         """Stop following."""
-        for follower in self._followers:
-            await follower.stop()
+        if self._follower is not None:
+            await self._follower.stop()
 
     @property
     def events_learnt(self) -> int:
@@ -51,9 +52,9 @@ class Monitor:
         return sum(meta.duplicates for meta in self._metas.values())
 
     @property
-    def tracks_listed(self) -> int:
-        """Tracks of the catalogue that the keepers have written."""
-        return len(self._catalogue)
+    def refused(self) -> int:
+        """Messages that learners refused, over all partitions."""
+        return sum(meta.dead_letters for meta in self._metas.values())
 
     @property
     def skip_auc(self) -> float:
@@ -63,11 +64,17 @@ class Monitor:
     def _apply(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         for key, value in rows:
             if topic == DEAD_LETTERS.name:
-                self.dead_letters += 1
-                self.last_reason = str(msgspec.json.decode(value or b"{}").get("reason", ""))
+                self._count(value)
             elif topic == RANKER_WEIGHTS.name and key[:1] == BLOCK:
                 self._ranker.apply_row(partition, key, value)
             elif topic == LISTENERS_CHANGELOG.name and key == META and value is not None:
                 self._metas[partition] = msgspec.msgpack.decode(value, type=LearnerMeta)
-            elif topic == TRACKS_CHANGELOG.name and key[:1] == CATALOGUE:
-                (self._catalogue.discard if value is None else self._catalogue.add)(key)
+
+    def _count(self, value: bytes | None) -> None:
+        """A dead letter may be longer than any public message: it holds one in base64."""
+        try:
+            msgspec.json.decode(value or b"", type=DeadLetter)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # policy: of others, counted and left alone
+            self.foreign += 1
+        else:
+            self.dead_letters += 1

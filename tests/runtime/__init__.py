@@ -1,0 +1,1 @@
+"""The runtimes, driven by hand-written fakes of Kafka: no broker, no network."""

@@ -22,7 +22,13 @@ class RunningCluster:
     """Use it as an async context manager; `settings` says where it is.
 
     home : folder of data and logs; say : takes notes of what happens
-    kafka : a broker that runs already; without it KAFKA_BOOTSTRAP_SERVERS is used, else one is started
+    settings : of a Kafka that runs already; without them KAFKA_BOOTSTRAP_SERVERS is used, else one is started in `home`
+    workers : what is started, one process of each
+
+    Raises
+    ------
+    SettingsError
+        where a variable has a value that cannot be used
     """
 
     def __init__(
@@ -35,12 +41,16 @@ class RunningCluster:
     ) -> None:
         self.home, self.say, self.names = home, say, workers
         self.workers: list[Worker] = []
-        self._given = settings
+        self._kafka: EmbeddedKafka | None = None
+        if settings is None and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+            self._kafka = EmbeddedKafka(home / "data", say=say)
+        self.settings = settings or Settings.from_env(bootstrap=self._kafka.bootstrap if self._kafka else None)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> "RunningCluster":
         try:
-            self.settings = self._given or await self._find_broker()
+            if self._kafka is not None:
+                await self._start_broker(self._kafka)
             created = await create_topics(self.settings)
             if created:
                 self.say(f"created {len(created)} topics")
@@ -60,22 +70,18 @@ class RunningCluster:
 
     @property
     def kafka_id(self) -> str:
-        """Names whose topics these are, for files: our own broker's, or the address and prefix of another."""
-        elsewhere = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-        return re.sub(r"[^A-Za-z0-9]+", "-", f"{elsewhere}-{self.settings.prefix}").strip("-") if elsewhere else "here"
+        """Names whose topics these are, for files: our own broker's or the address of another, and the prefix."""
+        where = self.settings.bootstrap if self._kafka is None else "here"
+        return re.sub(r"[^A-Za-z0-9]+", "-", f"{where}-{self.settings.prefix}").strip("-")
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def _find_broker(self) -> Settings:
-        if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-            return Settings.from_env()
-        kafka = EmbeddedKafka(self.home / "data", say=self.say)
+    async def _start_broker(self, kafka: EmbeddedKafka) -> None:
         self.say("starting Apache Kafka")
         await self._stack.enter_async_context(kafka)
         announce(kafka.bootstrap)
         self._stack.callback(withdraw)
-        return Settings.from_env(bootstrap=kafka.bootstrap)
 
     async def _ready(self) -> None:
         self.say(f"starting {', '.join(self.names)}")

@@ -7,7 +7,7 @@ between the last writing and a kill is produced again, and the learners know it 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,7 @@ from streams.messages import ListeningEvent
 SLICE = 400
 ASK_EVERY_S = 0.25
 FRESH_WITHIN_S = 60.0
+SETTLED_S = 2.0  # how much later a playlist reflects all that is learnt, at most
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ class Played:
         place = self.places.get(str(path.resolve()), Place())
         if place.events and (place.events > len(events) or events[place.events - 1].event_id != place.last_id):
             raise InputError(
-                f"{path}: has changed since {place.events:,} events of it were played here: play it with --fresh, which starts anew"
+                f"{path}: has changed since {place.events:,} events of it were played here: play it with --fresh, which starts anew, or under another SEGUE_TOPIC_PREFIX"
             )
         return place.events
 
@@ -63,40 +64,49 @@ class Played:
 
 
 class Player:
-    """Produces a log's events, and asks now and then for the list of who was heard last."""
+    """Produces a log's events, and asks now and then for the list of who was heard last.
 
-    def __init__(self, client: SegueClient, figures: Figures) -> None:
-        self.client, self.figures = client, figures
-        self._produced = Counter[str]()
+    learnt : how many of the events produced here were learnt, known already or refused
+    """
+
+    def __init__(self, client: SegueClient, figures: Figures, learnt: Callable[[], int]) -> None:
+        self.client, self.figures, self.learnt = client, figures, learnt
+        self.produced = 0
+        self._of = Counter[str]()  # events of each listener, produced now or before
         self._last: ListeningEvent | None = None
 
     async def play(self, path: Path, events: Sequence[ListeningEvent], played: Played) -> int:
         """Produce what was not produced before; answers how many events that was."""
         first = played.of(path, events)
-        self._produced.update(event.user_id for event in events[:first])
+        self._of.update(event.user_id for event in events[:first])
         for part in _slices(events[first:]):
             for event in part:
                 await self.client.produce(event)
-                self._produced[event.user_id] += 1
+                self._of[event.user_id] += 1
             await self.client.flush()
             self._last = part[-1]
+            self.produced += len(part)
             self.figures.events += len(part)
-            played.save(path, events, first + self.figures.events)
-        return self.figures.events
+            played.save(path, events, first + self.produced)
+        return self.produced
 
     async def watch(self) -> None:
-        """Ask for the list of whoever was heard last, until it reflects all that was produced of them; until cancelled."""
+        """Ask for the list of whoever was heard last, until it reflects all that was produced of them, or no more is to come; until cancelled."""
         shown: ListeningEvent | None = None
         while True:
             event = self._last
             if event is not None and event is not shown:
                 shown = event
-                await self._ask(event, self._produced[event.user_id])
+                await self._ask(event, self._of[event.user_id])
             await asyncio.sleep(ASK_EVERY_S)
 
     async def _ask(self, event: ListeningEvent, expected: int) -> None:
-        figures, produced = self.figures, time.perf_counter()
-        while time.perf_counter() - produced < FRESH_WITHIN_S:
+        """Until the answer reflects `expected` events; a log that repeats an id, or has an event that is refused, never comes to so many."""
+        figures, began, produced = self.figures, time.perf_counter(), self.produced
+        until = began + FRESH_WITHIN_S
+        while time.perf_counter() < until:
+            if self.learnt() >= produced:
+                until = min(until, time.perf_counter() + SETTLED_S)
             try:
                 playlist = await self.client.playlist(request_for(event.user_id, at_ms=event.at_ms))
             except SituationError:  # policy: a worker may be restarting; counted, and asked again
@@ -107,7 +117,7 @@ class Player:
             figures.latency_ms.append(playlist.latency_ms)
             figures.watched = [*figures.watched[-1:], (event, playlist)]
             if playlist.seen_events >= expected:
-                figures.freshness_ms.append((time.perf_counter() - produced) * 1000.0)
+                figures.freshness_ms.append((time.perf_counter() - began) * 1000.0)
                 return
             await asyncio.sleep(ASK_EVERY_S / 10.0)
 

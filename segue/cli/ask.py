@@ -9,9 +9,10 @@ import orjson
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from segue.cli.shown import plain, shown
 from segue.cli.situation import JsonPath, find_settings
 from segue.errors import InputError, SituationError
 from streams.messages import Playlist, Slot, encode
@@ -65,6 +66,7 @@ def register(app: typer.Typer) -> None:
 async def _ask(user: str, surface: str, size: int, seeds: list[str], explain: bool) -> Playlist:
     from segue.client import SegueClient, request_for
 
+    _readable(user, *seeds)
     if not 1 <= len(user) <= 128:
         raise InputError(f"USER has {len(user)} characters, expected 1 to 128")
     async with SegueClient(find_settings()) as client:
@@ -73,20 +75,33 @@ async def _ask(user: str, surface: str, size: int, seeds: list[str], explain: bo
         )
 
 
+def _readable(*texts: str) -> None:
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{plain(text)!r}: not UTF-8, expected an id in UTF-8") from error
+
+
 def _print(answer: Playlist, explain: bool) -> None:
-    table = Table("", "title", "artist", "why", title=f"{answer.surface} for {answer.user_id}", box=SIMPLE_HEAD)
+    table = Table("", "title", "artist", "why", title=shown(f"{answer.surface} for {answer.user_id}"), box=SIMPLE_HEAD)
     for slot in answer.tracks:
-        why = escape(slot.reason) + (f"\n[dim]{escape(_details(slot))}[/dim]" if explain else "")
-        table.add_row(str(slot.rank + 1), escape(slot.title), escape(slot.artist), why)
+        why = shown(slot.reason)
+        if explain:
+            why = Text.assemble(why, "\n", shown(_details(slot), "dim"))
+        table.add_row(str(slot.rank + 1), shown(slot.title), shown(slot.artist), why)
     console = Console()
     console.print(table)
+    arms = "".join(f"; {name}: {arm}" for name, arm in answer.arms.items())
     console.print(
-        f"{answer.level}, {answer.latency_ms:.1f} ms, from {answer.seen_events:,} events of this listener; rows at most {answer.freshness_ms:.0f} ms old"
-        + "".join(f"; {name}: {arm}" for name, arm in answer.arms.items())
+        shown(
+            f"{answer.level}, {answer.latency_ms:.1f} ms, from {answer.seen_events:,} events of this listener; "
+            f"rows at most {answer.freshness_ms:.0f} ms old{arms}"
+        )
     )
     if explain:
-        console.print("proposed: " + ", ".join(f"{name} {count}" for name, count in answer.channels.items()))
-        console.print("removed: " + ", ".join(f"{name} {count}" for name, count in answer.removed.items()))
+        for label, counts in (("proposed", answer.channels), ("removed", answer.removed)):
+            console.print(shown(f"{label}: " + ", ".join(f"{name} {count}" for name, count in counts.items())))
 
 
 def _details(slot: Slot) -> str:
@@ -121,8 +136,8 @@ async def _tail(topic: str, beginning: bool, count: int) -> None:
 
 def _line(partition: int, offset: int, key: bytes | None, value: bytes | None) -> str:
     """A message on one line: its JSON, else its size."""
-    shown = None if value is None else value.decode("utf-8", "replace")
+    text = None if value is None else value.decode("utf-8", "replace")
     with contextlib.suppress(orjson.JSONDecodeError):
         orjson.loads(value or b"")
-        return f"{partition}:{offset} {(key or b'').decode('utf-8', 'replace')} {shown}"
+        return plain(f"{partition}:{offset} {(key or b'').decode('utf-8', 'replace')} {text}")
     return f"{partition}:{offset} {key!r} {'tombstone' if value is None else f'{len(value)} bytes'}"

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from segue.errors import InputError
+
 
 def register(app: typer.Typer) -> None:
     @app.command()
@@ -27,7 +29,10 @@ def register(app: typer.Typer) -> None:
 
 async def _run(port: int | None, data: Path | None) -> None:
     from segue.embedded.kafka import EmbeddedKafka
-    from segue.embedded.running import announce, withdraw
+    from segue.embedded.running import announce, home, running_broker, withdraw
+
+    if running_broker() is not None:
+        raise InputError(f"a Kafka is already up in {home()}: stop it first, or set SEGUE_HOME to another folder")
 
     ended = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):

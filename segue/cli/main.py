@@ -6,7 +6,7 @@ import sys
 import typer
 
 from segue.cli import ask, bench, broker, produce, replay, rows, simulate, topics, up, worker
-from segue.errors import SegueError
+from segue.errors import InputError, SegueError, SituationError
 
 app = typer.Typer(
     name="segue",
@@ -32,8 +32,12 @@ def main() -> None:
     except SegueError as error:
         _end(error, error.exit_code)
     except _known_errors() as error:
+        from streams.runtime.settings import NoKafkaError, SettingsError
+
         unreachable = type(error).__name__ == "KafkaConnectionError"
-        _end(f"{error}: is it running? KAFKA_BOOTSTRAP_SERVERS says where" if unreachable else error, 1)
+        given = isinstance(error, SettingsError) and not isinstance(error, NoKafkaError)
+        text = f"{error}: is it running? KAFKA_BOOTSTRAP_SERVERS says where" if unreachable else str(error)
+        _end(text, InputError.exit_code if given else SituationError.exit_code)
 
 
 def _end(error: Exception | str, code: int) -> None:

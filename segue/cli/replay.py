@@ -10,7 +10,7 @@ from rich.table import Table
 
 from segue.cli.ask import SurfaceName
 from segue.cli.produce import From
-from segue.cli.situation import JsonPath, write_figures
+from segue.cli.situation import JsonPath, writable, write_figures
 from segue.errors import InputError
 from segue.importers import source_of
 
@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 SHOW_EVERY = 200
 
 
+def png(path: Path | None) -> Path | None:
+    """A PNG that can be written, said before the work and not after it."""
+    if path is not None and path.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{path}: expected a name that ends in .png")
+    return writable(path)
+
+
 def register(app: typer.Typer) -> None:
     @app.command()
     def replay(
         path: Annotated[Path, typer.Argument(help="file or folder of the log")],
         source: From = None,
         seed: Annotated[
-            int, typer.Option(help="of everything random; the same seed gives the same figures and state")
+            int, typer.Option(help="of everything random; the same seed gives the same figures and state", min=0)
         ] = 1,
         surface: Annotated[
             SurfaceName | None,
@@ -34,7 +41,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
         ask_every: Annotated[int, typer.Option(help="guess before every n-th play; 0 guesses skips alone", min=0)] = 1,
         limit: Annotated[int, typer.Option(help="stop after so many events; 0 reads all", min=0)] = 0,
-        plot: Annotated[Path | None, typer.Option(help="where the curves go, as PNG")] = Path("replay.png"),
+        plot: Annotated[Path | None, typer.Option(help="where the curves go, as PNG", callback=png)] = Path(
+            "replay.png"
+        ),
         json_path: JsonPath = None,
     ) -> None:
         """Before each play of your log: what would Segue have guessed? Then it hears the play and learns.

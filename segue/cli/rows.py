@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from segue.cli.shown import shown
 from segue.cli.situation import find_settings
 from segue.errors import SituationError
 
@@ -33,10 +34,10 @@ def register(app: typer.Typer) -> None:
         if as_json:
             sys.stdout.buffer.write(orjson.dumps(known, option=orjson.OPT_INDENT_2) + b"\n")
             return
-        table = Table("", user, box=None)
+        table = Table("", shown(user), box=None)
         for name, value in known.items():
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            table.add_row(name.replace("_", " "), shown)
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            table.add_row(name.replace("_", " "), shown(text))
         Console().print(table)
 
     @app.command()

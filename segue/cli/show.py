@@ -1,6 +1,7 @@
 """What `segue up` plays, watches and reports."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 
 from rich.live import Live
 
+from segue.cli.notes import Notes
 from segue.cli.view import View
 from segue.client import SegueClient
 from segue.evaluation.metrics import percentile
@@ -38,7 +40,7 @@ class Cluster(Protocol):
 class Show:
     """The traffic and the view of a running cluster; an async context manager."""
 
-    def __init__(self, cluster: Cluster, say: Any) -> None:
+    def __init__(self, cluster: Cluster, say: Notes) -> None:
         self.cluster, self.say = cluster, say
         self.monitor, self.figures = Monitor(cluster.settings), Figures()
         self.client = SegueClient(cluster.settings)
@@ -47,13 +49,16 @@ class Show:
         self._live: Live | None = None
 
     async def __aenter__(self) -> "Show":
-        await self.monitor.start()
-        self._before = self.monitor.events_learnt
-        await self.client.__aenter__()
-        if sys.stdout.isatty():
-            self._live = Live(self.view, refresh_per_second=4)
-            self._live.start()
-            self.say.listener = self.view.notes.append
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self.monitor.stop)
+            await self.monitor.start()
+            self._before = self.monitor.events_learnt
+            await stack.enter_async_context(self.client)
+            if sys.stdout.isatty():
+                self._live = Live(self.view, refresh_per_second=4)
+                self._live.start()
+                self.say.listener = self.view.notes.append
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -61,8 +66,7 @@ class Show:
             self._live.stop()
         self.say.listener = None
         print(self.view.line(), flush=True)
-        await self.client.__aexit__()
-        await self.monitor.stop()
+        await self._stack.aclose()
 
     async def watch(self) -> None:
         """Take samples; without a terminal, print a line now and then."""
@@ -89,19 +93,20 @@ class Show:
         """A real log, as fast as it goes, from where it was left the last time; then the lists of its listeners, until cancelled."""
         source = source_of(path, name)
         tracks, events = list(source.tracks(path)), list(source.events(path))
-        player, done = Player(self.client, self.figures), self._done
+        if played.of(path, events) < len(events):
+            async with Listing(self.client) as listing:
+                await listing.produce(listing.missing(tracks))
+            self.say(f"playing {len(events):,} events of {path}")
+        before = self._done
+        player = Player(self.client, self.figures, lambda: self._done - before)
         watching = asyncio.create_task(player.watch())
         try:
-            if played.of(path, events) < len(events):
-                async with Listing(self.client) as listing:
-                    await listing.produce(listing.missing(tracks))
-                self.say(f"playing {len(events):,} events of {path}")
             produced = await player.play(path, events, played)
-            while self._done - done < produced:
+            while self._done - before < produced:
                 await asyncio.sleep(0.05)
             who = f"; try: segue playlist {events[-1].user_id} --explain" if events else ""
-            before = f", {len(events) - produced:,} of them before" if produced < len(events) else ""
-            self.say(f"learnt all {len(events):,} events of {path}{before}{who}")
+            earlier = f", {len(events) - produced:,} of them before" if produced < len(events) else ""
+            self.say(f"learnt all {len(events):,} events of {path}{earlier}{who}")
             await watching
         finally:
             watching.cancel()
@@ -109,8 +114,8 @@ class Show:
 
     @property
     def _done(self) -> int:
-        """Events that were learnt, or refused, or known already."""
-        return self.monitor.events_learnt + self.monitor.duplicates + self.monitor.dead_letters
+        """Events that learners have learnt, or knew already, or refused."""
+        return self.monitor.events_learnt + self.monitor.duplicates + self.monitor.refused
 
     def summary(self) -> dict[str, Any]:
         """The flat figures of `--json`."""

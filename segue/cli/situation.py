@@ -11,7 +11,7 @@ from segue.errors import InputError, SituationError
 from streams.runtime.settings import NoKafkaError, Settings, SettingsError
 
 
-def _writable(path: Path | None) -> Path | None:
+def writable(path: Path | None) -> Path | None:
     """A path that can be written, said before the work and not after it."""
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
         raise typer.BadParameter(f"{path}: expected a file in a folder that is there")
@@ -24,7 +24,7 @@ JsonPath = Annotated[
         "--json",
         metavar="PATH",
         help="write the figures as one flat JSON object (docs/cli-figures.md)",
-        callback=_writable,
+        callback=writable,
     ),
 ]
 

@@ -6,16 +6,17 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from segue.cli.notes import Notes
 from segue.cli.produce import From
 from segue.cli.situation import JsonPath, write_figures
 from segue.embedded.processes import die_with_parent
-from segue.errors import InputError, SegueError
+from segue.errors import InputError
 from segue.importers import source_of
 
 DEMO_S = 60.0
@@ -30,7 +31,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         source: From = None,
         fresh: Annotated[bool, typer.Option("--fresh", help="forget what was learnt before")] = False,
-        seconds: Annotated[float, typer.Option(help="end by itself after so many seconds; 0 never", min=0)] = 0.0,
+        seconds: Annotated[float, typer.Option(help="end by itself so long after it is ready; 0 never", min=0)] = 0.0,
         listeners: Annotated[int, typer.Option(help="simulated listeners", min=1, max=10_000)] = 30,
         demo: Annotated[bool, typer.Option("--demo", help="without a terminal, end by itself after a minute")] = False,
         json_path: JsonPath = None,
@@ -51,37 +52,52 @@ def register(app: typer.Typer) -> None:
 
 async def _up(events: Path | None, source: str | None, fresh: bool, seconds: float, listeners: int) -> dict[str, Any]:
     from segue.cli.show import Show
+    from segue.cluster import RunningCluster
+    from segue.playing import Played
 
-    ended = asyncio.Event()
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, ended.set)
-    if seconds:
-        asyncio.get_running_loop().call_later(seconds, ended.set)
-    async with contextlib.AsyncExitStack() as stack:
-        from segue.cluster import RunningCluster
-        from segue.playing import Played
+        loop.add_signal_handler(signum, ended.set)
+    say = Notes()
+    cluster = RunningCluster(_home(fresh), say)
+    show = Show(cluster, say)
 
-        say = _Say()
-        cluster = RunningCluster(_home(fresh), say)
+    async def start(stack: contextlib.AsyncExitStack) -> None:
         await stack.enter_async_context(cluster)
-        show = Show(cluster, say)
         await stack.enter_async_context(show)
-        if events is not None:
-            played = Played(cluster.home / "data" / f"played-{cluster.kafka_id}.json")
-            work = asyncio.create_task(show.play(events, source, played))
-        else:
-            work = asyncio.create_task(show.simulate(listeners))
-        waiting = asyncio.create_task(ended.wait())
+        if seconds:
+            loop.call_later(seconds, ended.set)
+
+    async def work() -> None:
         watching = asyncio.create_task(show.watch())
-        await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            work.result()  # an error of it ends the command
-            await waiting
-        for task in (work, waiting, watching):
-            task.cancel()
-        await asyncio.wait({work, waiting, watching})
-        return show.summary()
-    raise SegueError("the cluster did not come up")
+        try:
+            if events is not None:
+                played = Played(cluster.home / "data" / f"played-{cluster.kafka_id}.json")
+                await show.play(events, source, played)
+            else:
+                await show.simulate(listeners)
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+    async with contextlib.AsyncExitStack() as stack:
+        await until_ended(start(stack), ended)
+        await until_ended(work(), ended)
+    return show.summary()
+
+
+async def until_ended(work: Coroutine[Any, Any, None], ended: asyncio.Event) -> None:
+    """Do something; cancelled where `ended` comes before it is done, not begun where it came already. An error of it is raised."""
+    if ended.is_set():
+        work.close()
+        return
+    tasks = [asyncio.create_task(work), asyncio.create_task(ended.wait())]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    if not tasks[0].cancelled():
+        tasks[0].result()
 
 
 @contextlib.contextmanager
@@ -106,21 +122,13 @@ def _home(fresh: bool) -> Path:
 
     if running_broker() is not None:
         raise InputError(f"a Segue is already up in {home()}: stop it first, or set SEGUE_HOME to another folder")
+    elsewhere = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if fresh and elsewhere:
+        raise InputError(
+            f"--fresh with KAFKA_BOOTSTRAP_SERVERS={elsewhere}: that Kafka keeps what was learnt; "
+            "begin anew there by another SEGUE_TOPIC_PREFIX, without --fresh"
+        )
     if fresh:
         shutil.rmtree(home() / "data", ignore_errors=True)
     home().mkdir(parents=True, exist_ok=True)
     return home()
-
-
-class _Say:
-    """Where notes go: to stderr, or to the view once there is one."""
-
-    def __init__(self) -> None:
-        self.listener: Any = None
-
-    def __call__(self, line: str) -> None:
-        if self.listener is not None:
-            self.listener(line)
-        else:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()

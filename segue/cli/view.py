@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from segue.cli.shown import shown
 from segue.evaluation.metrics import percentile
 from segue.monitor import Monitor
 from segue.simulation.traffic import Figures
@@ -85,7 +86,7 @@ class View:
         panels = [Panel(table, title="Segue")]
         if self.figures.watched:
             panels.append(self._playlist())
-        notes = [Text(note, style="yellow") for note in self.notes]
+        notes = [shown(note, "yellow") for note in self.notes]
         return Group(Columns(panels), *notes, Text("Ctrl-C ends it", style="dim"))
 
     def _sparkline(self) -> str:
@@ -104,10 +105,10 @@ class View:
             new = bool(before) and slot.track_id not in before
             table.add_row(
                 "✚" if new else " ",
-                Text(f"{slot.title} – {slot.artist}", style="green" if new else ""),
-                Text(slot.reason, style="dim"),
+                shown(f"{slot.title} – {slot.artist}", "green" if new else ""),
+                shown(slot.reason, "dim"),
             )
         heard = (
             f"after {'skipping' if event.kind == 'skip' else 'playing'} {event.track_id}" if event is not None else ""
         )
-        return Panel(table, title=f"{playlist.user_id}'s playlist {heard}")
+        return Panel(table, title=shown(f"{playlist.user_id}'s playlist {heard}"))

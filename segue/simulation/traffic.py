@@ -50,26 +50,25 @@ class Traffic:
         await asyncio.sleep(self.pause_s * number / max(1, len(self.listeners)))  # they do not all begin at once
         seen, playlist = await self._ask(listener, 0)
         while True:
-            for position, track_id in self._session(listener, playlist):
-                heard = listener.hear(track_id, time.time_ns() // 1_000_000, playlist, position)
-                # they hear faster than life: how long they heard would say that it began before the last one ended
-                events = [msgspec.structs.replace(event, played_ms=None) for event in heard]
-                produced = time.perf_counter()
-                for event in events:
-                    await self.client.produce(event)
-                self.figures.events += len(events)
-                self.figures.outcomes.append((time.monotonic(), events[0].kind == "skip"))
-                seen, playlist = await self._ask(
-                    listener, seen + len(events), produced, events[0] if number == 0 else None
-                )
-                await asyncio.sleep(self.pause_s)
+            position, track_id = self._next(listener, playlist)
+            heard = listener.hear(track_id, time.time_ns() // 1_000_000, playlist, position)
+            # they hear faster than life: how long they heard would say that it began before the last one ended
+            events = [msgspec.structs.replace(event, played_ms=None) for event in heard]
+            produced = time.perf_counter()
+            for event in events:
+                await self.client.produce(event)
+            self.figures.events += len(events)
+            self.figures.outcomes.append((time.monotonic(), events[0].kind == "skip"))
+            first = events[0] if number == 0 else None
+            seen, playlist = await self._ask(listener, seen + len(events), produced, first)
+            await asyncio.sleep(self.pause_s)
 
-    def _session(self, listener: SimulatedListener, playlist: Playlist) -> list[tuple[int | None, str]]:
-        """The next track: mostly the list's first ones, sometimes one of their own."""
+    def _next(self, listener: SimulatedListener, playlist: Playlist) -> tuple[int | None, str]:
+        """The next track and its place: mostly one of the list's first, sometimes one of their own, without a place."""
         if playlist.tracks and listener.made % 6:
             place = listener.made % min(5, len(playlist.tracks))
-            return [(place, playlist.tracks[place].track_id)]
-        return [(None, listener.pick())]
+            return place, playlist.tracks[place].track_id
+        return None, listener.pick()
 
     async def _ask(
         self,

@@ -271,6 +271,31 @@ async def test_close_leaves_what_waits_to_the_next_owner_and_lets_delivery_go() 
         assert store.closed
 
 
+async def test_close_while_new_inputs_are_checked_does_not_wait_for_more() -> None:
+    store, group = MemoryStore(), Group()
+    group.answers.clear()
+    async with running(store, group) as partition:
+        await partition.put(EVENTS, chunk([0]))
+        await until(lambda: group.asked)
+        closing = asyncio.create_task(partition.close())
+        await turns()
+        group.answers.set()
+        await within(closing)
+
+        assert store.commits == []
+        assert store.closed
+
+
+async def test_restored_is_said_once_the_store_is_open() -> None:
+    store = MemoryStore()
+    store.may_open.clear()
+    async with running(store) as partition:
+        await turns()
+        assert not partition.restored.is_set()
+        store.may_open.set()
+        await within(partition.restored.wait())
+
+
 @pytest.mark.xfail(
     strict=True, reason="Partition.put adds to a buffer that close has emptied: the watermark skips what was in it"
 )

@@ -122,6 +122,7 @@ async def test_a_revocation_in_the_middle_leaves_the_rest_to_the_next_owner() ->
         world.consumer.fetches = [{P1: asked(1)}]
         await world.answered(BATCH + 1)
 
+        assert world.worker._answered_to == {P1: 1}
         assert {0: keys(BATCH), 1: keys(1)} == world.sent
 
 

@@ -3,6 +3,7 @@
 The index follows the track vectors in `tick`, which does a bounded amount of work, so that answers never wait long behind it.
 """
 
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 
@@ -24,6 +25,8 @@ from streams.topics import EXPERIMENTS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRA
 
 LOOKS_MAX = 2000  # rows looked at in one tick, to see whether their vectors have moved
 QUERIES_KEPT = 16
+
+log = logging.getLogger(__name__)
 
 
 class Replica:
@@ -51,6 +54,7 @@ class Replica:
         self.ranker, self.tower = RankerMix(), TwoTower(self.table)
         self.popularity, self.tops, self.bandit = Popularity(self.table), Tops(self.table), Thompson(self.table)
         self.experiments: dict[str, Experiment] = {}
+        self.broken_experiments = 0
         self.song = np.zeros(0, np.int32)  # tracks of one number are the same song
         self.new_plays_max, self.newcomers_max = new_plays_max, newcomers_max
         self._songs: dict[tuple[str, str], int] = {}
@@ -151,5 +155,6 @@ class Replica:
             return
         try:
             self.experiments[name] = decode(Experiment, value)
-        except MessageError:  # policy: a broken experiment changes nothing; the last good one stays
-            return
+        except MessageError as error:  # policy: a broken experiment changes nothing; the last good one stays
+            self.broken_experiments += 1
+            log.warning("experiment %r is left as it was: %s", name, error)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from segue.cli.shown import shown
 from segue.cli.situation import find_settings
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
         if as_json:
             sys.stdout.buffer.write(orjson.dumps(known, option=orjson.OPT_INDENT_2) + b"\n")
             return
-        table = Table("", shown(user), box=None)
+        table = Table(Column(), Column(shown(user)), box=None)
         for name, value in known.items():
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             table.add_row(name.replace("_", " "), shown(text))

@@ -185,8 +185,7 @@ class EmbeddedKafka:
             *self._java,
             "kafka.tools.StorageTool",
             "format",
-            "-t",
-            cluster_file.read_text(),
+            f"--cluster-id={cluster_file.read_text()}",  # one argument: an id may begin with a dash
             "-c",
             str(self._config(number)),
         ]

@@ -27,8 +27,11 @@ def announce(bootstrap: str) -> None:
 
 
 def withdraw() -> None:
-    """Take it back."""
-    (home() / "broker.json").unlink(missing_ok=True)
+    """Take it back, unless another process has said so since."""
+    file = home() / "broker.json"
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        if msgspec.json.decode(file.read_bytes(), type=Running).pid == os.getpid():
+            file.unlink()
 
 
 def running_broker() -> str | None:

@@ -6,6 +6,7 @@ fetched chunk -> agent -> Partition.put -> [buffer] -> Processor.step -> Store.c
 import asyncio
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,6 +89,7 @@ class Engine:
             broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
             broker_credentials=_credentials(settings),
             store="memory://",
+            datadir=tempfile.gettempdir(),  # nothing is kept there; Faust would make a folder where we stand
             web_enabled=False,
             autodiscover=False,
             topic_disable_leader=True,

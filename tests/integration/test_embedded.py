@@ -96,6 +96,13 @@ async def test_three_brokers_keep_a_topic_when_one_is_killed() -> None:
     assert not data.exists()
 
 
+@pytest.mark.slow
+async def test_broker_starts_on_a_cluster_id_that_begins_with_a_dash(tmp_path: Path) -> None:
+    (tmp_path / "cluster-id").write_text("-y-H4OkdQZaWYepLv3A43Q")
+    async with EmbeddedKafka(tmp_path) as kafka:
+        assert len(kafka.pids) == 1
+
+
 async def test_broker_that_cannot_start_says_why(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     taken = EmbeddedKafka(tmp_path, port=kafka.ports[0])
     with pytest.raises(BrokerError, match="port"):

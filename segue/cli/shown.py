@@ -1,0 +1,22 @@
+"""What others wrote, as it may stand on a terminal."""
+
+import re
+
+from rich.text import Text
+
+# control characters, and those that turn the direction of writing
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Text without what a terminal would obey; a replacement character stands for each.
+
+    >>> plain("red \\x1b[31m") == "red \\ufffd[31m"
+    True
+    """
+    return _UNSAFE.sub("\ufffd", text.encode("utf-8", "replace").decode())
+
+
+def shown(text: str, style: str = "") -> Text:
+    """The same for rich, which would also obey its own markup."""
+    return Text(plain(text), style=style)

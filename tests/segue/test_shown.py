@@ -1,0 +1,24 @@
+"""What others wrote does nothing to a terminal."""
+
+from segue.cli.ask import _print
+from segue.cli.shown import plain
+from streams.messages import Playlist, Slot
+
+HOSTILE = "\x1b[2J\u202e[bold]x[/nope]"
+
+
+def test_control_and_direction_characters_are_replaced() -> None:
+    assert plain("a\x1b[31mb\u202ec\x00d\u2066") == "a\ufffd[31mb\ufffdc\ufffdd\ufffd"
+    assert plain("Motörhead – “Ace” 東京") == "Motörhead – “Ace” 東京"
+
+
+def test_a_hostile_playlist_is_printed_as_text(capsys) -> None:  # type: ignore[no-untyped-def]
+    slot = Slot("t1", 0, 1.0, title=HOSTILE, artist=HOSTILE, reason=HOSTILE, channels=[HOSTILE])
+    answer = Playlist("r1", HOSTILE, HOSTILE, [slot], arms={HOSTILE: HOSTILE}, channels={HOSTILE: 1})
+
+    _print(answer, explain=True)
+    out = capsys.readouterr().out
+
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "[/nope]" in out.replace("\n", "").replace(" ", "")

@@ -1,6 +1,7 @@
 """Keeps worker processes running: one that fails is started again, after a pause that grows, with a line about why."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,10 @@ from segue.embedded.processes import die_with_parent
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STOP_S = 15.0
 STEADY_S = 60.0  # after so long the next failure counts as the first
+LOG_BYTES_MAX = (
+    10_000_000  # a greater log is set aside, in place of the one that was before, when the process is started
+)
+_LINE_BYTES_MAX = 1_000_000
 
 
 class Worker:
@@ -36,6 +41,9 @@ class Worker:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        await self._end()
+
+    async def _end(self) -> None:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -48,14 +56,33 @@ class Worker:
         failures = 0
         while True:  # until `stop` cancels
             began = time.monotonic()
-            code = await self._run_once()
+            try:
+                why = f"ended with {await self._run_once()} ({self._last_line()})"
+            except (
+                OSError,
+                ValueError,
+                subprocess.SubprocessError,
+            ) as error:  # policy: said, and tried again as any failure
+                why = f"failed: {error}"
+                await self._end()
             failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
             pause_s = PAUSES_S[min(failures, len(PAUSES_S)) - 1]
             self.restarts += 1
-            self.say(f"{self.name} ended with {code} ({self._last_line()}); starting it again in {pause_s:g} s")
+            self.say(f"{self.name} {why}; starting it again in {pause_s:g} s")
             await asyncio.sleep(pause_s)
 
     async def _run_once(self) -> int:
+        """Answers the exit code.
+
+        Raises
+        ------
+        OSError, SubprocessError
+            where the process cannot be started, or its log cannot be written
+        ValueError
+            where it writes a line that is too long
+        """
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
+            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.argv,
@@ -64,6 +91,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
+                limit=_LINE_BYTES_MAX,
                 preexec_fn=die_with_parent,
             )
             assert self.process.stdout is not None
@@ -75,7 +103,9 @@ class Worker:
             return await self.process.wait()
 
     def _last_line(self) -> str:
-        lines = self.log.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+        with self.log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 2000))
+            lines = log.read().decode(errors="replace").strip().splitlines()
         return lines[-1][:200] if lines else "it said nothing"
 
 

@@ -62,7 +62,7 @@ class Reader:
         self.stopped = True
 
     def assign(self, tps: Sequence[TopicPartition]) -> None:
-        self._positions = dict.fromkeys(tps)
+        self._positions = dict.fromkeys(sorted(tps))  # so that fetches come in one order
         self.stable = {}
 
     def assignment(self) -> frozenset[TopicPartition]:

@@ -107,10 +107,9 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
                 task.cancel()
             await asyncio.wait(others)
             await self._commit()
-        await self._consumer.stop()
-        await self._producer.stop()
-        await self._listeners.stop()
-        await self._tracks.stop()
+        for name in ("_consumer", "_producer", "_listeners", "_tracks"):
+            if (started := vars(self).get(name)) is not None:  # a signal may have come before it was
+                await started.stop()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Answer nothing more until the listeners of what is assigned next are known; tell the group what was answered."""

@@ -66,7 +66,8 @@ class Follower:
 
     async def caught_up(self) -> None:
         """Wait until all that was there when it was asked for has been applied."""
-        await self._caught_up.wait()
+        if self._error is None:
+            await self._caught_up.wait()
         if self._error is not None:
             raise self._error
 
@@ -140,6 +141,8 @@ class Follower:
     async def _take(self, tp: TopicPartition, records: Sequence[object]) -> None:
         topic = self.settings.logical(tp.topic)
         for start in range(0, len(records), SLICE):
+            if tp not in self._wanted:  # it was taken away between two slices
+                return
             part = records[start : start + SLICE]
             self._apply(topic, tp.partition, [(each.key, each.value) for each in part if each.key != WATERMARK])  # type: ignore[attr-defined]
             self.rows += len(part)

@@ -64,6 +64,8 @@ class Partition:
             os._exit(CHUNK_LOST)
         self._expected[topic] = chunk.epoch, number + 1
         await self._room.wait()
+        if self._closing:
+            return  # what `close` has left must not be overtaken; the next owner gets all of it
         self._buffer.extend(Record(topic, each.offset, each.key, each.value, each.timestamp) for each in chunk.records)
         self._arrived.set()
         if len(self._buffer) >= self.buffered_max:
@@ -139,12 +141,13 @@ class Partition:
                     "the changelog was deleted or cut. Restore it, or delete the consumer group to learn again from what the topic still holds"
                 )
             first = (await self.consumer.earliest_offsets(tp)).get(tp, 0)
-            if first > max(mark, self._reported.get(topic, 0)):
+            told = max(mark, self._reported.get(topic, 0))
+            if first > told:
                 self._reported[topic] = first
-                self.lost_to_retention += first - mark
+                self.lost_to_retention += first - told
                 log.error(
                     "%s[%d]: retention removed up to %d messages before they were read (offsets %d to %d)",
-                    *(tp.topic, tp.partition, first - mark, mark, first),
+                    *(tp.topic, tp.partition, first - told, told, first),
                 )
 
     async def close(self) -> None:

@@ -175,7 +175,6 @@ async def test_what_was_fetched_of_a_partition_that_was_taken_meanwhile_is_left_
     assert count(applied, 1) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="Follower._take goes on with the slices of a partition that was taken away")
 async def test_a_long_fetch_ends_where_its_partition_is_taken_away(following) -> None:
     applied: Applied = []
     reader = Reader({P0: log(5 * SLICE)})
@@ -227,7 +226,6 @@ async def test_an_error_of_apply_is_told_to_the_owner_once(following) -> None:
     assert told == ["failed"]
 
 
-@pytest.mark.xfail(strict=True, reason="Follower.caught_up waits for ever where assign comes after the error")
 async def test_an_error_is_raised_though_partitions_were_assigned_after_it(following) -> None:
     async with following(Reader({P0: log(1), P1: log(1)}), broken) as follower:
         await until(lambda: follower._error is not None)

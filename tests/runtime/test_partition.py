@@ -200,9 +200,6 @@ async def test_what_retention_took_is_counted_once_though_nothing_was_read_in_be
         assert partition.lost_to_retention == 10
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Partition._check_new_inputs counts a gap that has grown from its beginning again"
-)
 async def test_of_a_gap_that_has_grown_only_the_growth_is_counted() -> None:
     store, group = MemoryStore(), Group()
     group.first = {EVENTS: 10}
@@ -296,9 +293,6 @@ async def test_restored_is_said_once_the_store_is_open() -> None:
         await within(partition.restored.wait())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Partition.put adds to a buffer that close has emptied: the watermark skips what was in it"
-)
 async def test_what_waited_for_room_does_not_overtake_what_close_left() -> None:
     store, group = MemoryStore(), Group()
     group.answers.clear()

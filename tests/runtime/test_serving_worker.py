@@ -272,6 +272,5 @@ async def test_stop_does_not_wait_for_listeners_nor_answer_without_them() -> Non
         assert world.consumer.commits == []
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="ServingWorker.stop needs all that start makes")
 async def test_a_worker_that_was_signalled_early_in_its_start_can_be_stopped() -> None:
     await asyncio.wait_for(ServingWorker(SETTINGS).stop(), DEADLINE_S)

@@ -68,16 +68,17 @@ class CountProcessor:
 
 
 async def measure(count: Callable[[], int], events: int) -> float:
-    """Events/s from the first that `count` knows of to the last, or to what was done in SECONDS_MAX; a stock agent may stall or lose one."""
-    while count() == 0:
+    """Events/s from just before the first is counted to the last, or to what was done in SECONDS_MAX; a stock agent may stall or lose one."""
+    began = at = time.perf_counter()
+    done = 0
+    while done < events and (not done or time.perf_counter() - began < SECONDS_MAX):
         await asyncio.sleep(POLL_S)
-    first, began = count(), time.perf_counter()
-    done, at = first, began
-    while done < events and time.perf_counter() - began < SECONDS_MAX:
-        await asyncio.sleep(POLL_S)
+        now = time.perf_counter()
         if count() > done:
-            done, at = count(), time.perf_counter()
-    return (done - first) / max(at - began, 1e-9)
+            done, at = count(), now
+        elif not done:
+            began = now
+    return done / max(at - began, 1e-9)
 
 
 async def faust_table(settings: Settings, events: int) -> float:

@@ -105,8 +105,12 @@ class Show:
             while self._done - before < produced:
                 await asyncio.sleep(0.05)
             who = f"; try: segue playlist {events[-1].user_id} --explain" if events else ""
-            earlier = f", {len(events) - produced:,} of them before" if produced < len(events) else ""
-            self.say(f"learnt all {len(events):,} events of {path}{earlier}{who}")
+            all_of_it = f"all {len(events):,} events of {path}"
+            if produced == len(events):
+                self.say(f"learnt {all_of_it}{who}")
+            else:  # what an earlier run produced may still be waiting for the learner
+                earlier = len(events) - produced
+                self.say(f"produced {all_of_it}, {earlier:,} of them before; “learnt” says how far it is{who}")
             await watching
         finally:
             watching.cancel()

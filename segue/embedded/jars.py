@@ -41,7 +41,7 @@ def kafka_jars(say: Callable[[str], None] | None = None) -> list[Path]:
         jars = [Path(jar) for jar in jgo.build(COORDINATE).all_jars]
     except Exception as error:  # jgo raises whatever its HTTP client does: nothing is carried on, only said
         raise JarsError(
-            f"could not fetch {COORDINATE}: {error}. A network is needed once; "
+            f"could not fetch {COORDINATE}: {str(error) or type(error).__name__}. A network is needed once; "
             "or set KAFKA_BOOTSTRAP_SERVERS to use a Kafka that you have"
         ) from error
     return _checked([jar for jar in jars if jar.name in expected], expected)

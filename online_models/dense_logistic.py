@@ -1,73 +1,87 @@
-"""River's logistic regression where every example has the same features: the same numbers, eight times less time.
+"""River's logistic regression where every example has the same features: several of them side by side, on arrays, in micro-batches.
 
-River keeps weights by name and loops over them. Here they are one float64 array, and River's own loss, schedule, clipping and optimiser
-interface work on it (`Optimizer.step` takes arrays). The tests hold it to River's stock model.
+River keeps weights by name and loops over them. Here they are one float64 matrix, a row per model; loss and clipping are River's
+`losses.Log` and `clip_gradient`, the optimiser is River's AdaGrad. A micro-batch is predicted and stepped at once, which costs a fifth of as many single
+steps; in batches of one the numbers are River's, which the tests hold.
 """
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
-from river import linear_model, optim
+from river import optim
 
 from online_models.track import Doubles
 
 
 class DenseAdaGrad(optim.AdaGrad):
-    """River's AdaGrad (Duchi et al. 2011) on arrays. g2 : float64[n], sums of squared gradients."""
+    """River's AdaGrad (Duchi et al. 2011) on matrices. g2 : float64, sums of squared gradients, of the weights' shape."""
 
-    def __init__(self, lr: float, size: int, eps: float = 1e-8) -> None:
+    def __init__(self, lr: float, shape: tuple[int, ...], eps: float = 1e-8) -> None:
         super().__init__(lr, eps)
-        self.g2: Doubles = np.zeros(size)
-        self._scratch = np.zeros(size)
+        self.g2: Doubles = np.zeros(shape)
 
-    def _step_with_vector(self, w: Doubles, g: Doubles) -> Doubles:
-        scratch = self._scratch
-        np.multiply(g, g, out=scratch)
-        self.g2 += scratch
-        np.add(self.g2, self.eps, out=scratch)
-        np.sqrt(scratch, out=scratch)
-        np.divide(g, scratch, out=scratch)
-        scratch *= self.learning_rate
-        w -= scratch
-        return w
+    def step_many(self, w: Doubles, slopes: Doubles, x: Doubles, x_squared: Doubles) -> None:
+        """Step `w` float64[k, size] along examples x float64[n, size], by the loss's slopes float64[n, k] in what `w` scores."""
+        self.g2 += (slopes * slopes).T @ x_squared
+        gradient = slopes.T @ x
+        gradient *= self.learning_rate
+        gradient /= np.sqrt(self.g2 + self.eps)
+        w -= gradient
 
 
-class DenseLogisticRegression(linear_model.LogisticRegression):
-    """Logistic regression over `size` features, x : float64[size].
+class DenseLogisticRegressions:
+    """Logistic regressions over the same `size` features, one for each prior.
 
-    prior : the rate of True before anything is learnt
+    priors : the rates of True before anything is learnt
+    batch : examples of a micro-batch
+    w : float64[len(priors), size]
 
-    >>> model = DenseLogisticRegression(2, prior=0.5, lr=0.1)
+    >>> models = DenseLogisticRegressions(2, priors=[0.5, 0.5], lr=0.1)
+    >>> x, labels, weights = np.array([[1.0, 0.0]]), np.array([[True, False]]), np.array([[1.0, 0.0]])
     >>> for _ in range(50):
-    ...     before = model.learn_one(np.array([1.0, 0.0]), True)
-    >>> before > 0.7, model.predict_one(np.array([0.0, 1.0])) > 0.5
-    (True, True)
+    ...     before = models.learn_many(x, labels, weights)
+    >>> bool(before[0, 0] > 0.7), float(before[0, 1])  # an example of weight 0 is none
+    (True, 0.5)
     """
 
     def __init__(
-        self, size: int, *, prior: float, lr: float, intercept_lr: float = 0.01, clip_gradient: float = 2.0
+        self,
+        size: int,
+        *,
+        priors: Sequence[float],
+        lr: float,
+        intercept_lr: float = 0.01,
+        clip_gradient: float = 2.0,
+        batch: int = 8,
     ) -> None:
-        super().__init__(
-            DenseAdaGrad(lr, size),
-            intercept_init=math.log(prior / (1.0 - prior)),
-            intercept_lr=intercept_lr,
-            clip_gradient=clip_gradient,
-        )
-        self.w: Doubles = np.zeros(size)
+        rates = np.array(priors, np.float64)
+        self.intercepts: Doubles = np.log(rates / (1.0 - rates))
+        self.w: Doubles = np.zeros((len(rates), size))
+        self.intercept_lr, self.clip_gradient, self.batch = intercept_lr, clip_gradient, batch
+        self.optimizer = DenseAdaGrad(lr, self.w.shape)
 
-    def predict_one(self, x: Doubles) -> float:
-        """The probability of True."""
-        return _sigmoid(float(self.w @ x) + self.intercept)
+    def predict_many(self, x: Doubles) -> Doubles:
+        """The probabilities of True, float64[n, len(priors)], of x float64[n, size]."""
+        return sigmoid(x @ self.w.T + self.intercepts)
 
-    def learn_one(self, x: Doubles, y: bool, w: float = 1.0) -> float:
-        """Predict, then learn one example of weight `w`; answers the probability from before learning."""
-        raw = float(self.w @ x) + self.intercept
-        predicted = _sigmoid(raw)
-        slope = min(max((predicted - y) * w, -self.clip_gradient), self.clip_gradient)  # of River's `losses.Log`
-        self.intercept -= self._get_intercept_update(slope)
-        self.optimizer.step(w=self.w, g=x * slope)
+    def learn_many(self, x: Doubles, y: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", weights: Doubles) -> Doubles:
+        """Predict and learn examples in their order; answers the probabilities from before each micro-batch, float64[n, len(priors)].
+
+        x : float64[n, size]; y, weights : bool, float64[n, len(priors)]
+        """
+        x_squared, predicted = x * x, np.empty(y.shape)
+        for start in range(0, len(x), self.batch):
+            part = slice(start, start + self.batch)
+            predicted[part] = self.predict_many(x[part])
+            slopes = (predicted[part] - y[part]) * weights[part]
+            np.minimum(slopes, self.clip_gradient, out=slopes)
+            np.maximum(slopes, -self.clip_gradient, out=slopes)
+            self.intercepts -= self.intercept_lr * slopes.sum(0)
+            self.optimizer.step_many(self.w, slopes, x[part], x_squared[part])
         return predicted
 
 
-def _sigmoid(raw: float) -> float:
-    return 1.0 / (1.0 + math.exp(-raw)) if raw > -700.0 else 0.0
+def sigmoid(raw: Doubles) -> Doubles:
+    """1 / (1 + exp(-raw)), without an overflow."""
+    probabilities: Doubles = 1.0 / (1.0 + np.exp(np.minimum(-raw, 700.0)))
+    return probabilities

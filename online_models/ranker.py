@@ -10,19 +10,22 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from online_models.dense_logistic import DenseLogisticRegression
+from online_models.dense_logistic import DenseLogisticRegressions, sigmoid
 from online_models.features import FEATURES
 from online_models.track import Doubles
 
-OBJECTIVES = ("complete", "skip", "like")
 PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02}
+OBJECTIVES = tuple(PRIORS)
 BINS = 200
 BLOCK = b"r"
 _VERSION = b"\x01"
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """One objective's state: weights and squared gradients float64[features], histogram int64[2, BINS] by outcome."""
+    """One objective's state: weights and squared gradients float64[features], histogram int64[2, BINS] by outcome.
+
+    iterations : the optimiser's clock, which is its examples
+    """
 
     features: list[str]
     examples: int
@@ -33,79 +36,73 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
     histogram: bytes
 
 
-class Objective:
-    """One objective's River model and what it predicted so far; x : float64[len(FEATURES)], in the order of FEATURES."""
-
-    def __init__(self, prior: float, lr: float) -> None:
-        self.model = DenseLogisticRegression(len(FEATURES), prior=prior, lr=lr)
-        self.examples = 0
-        self.histogram = np.zeros((2, BINS), np.int64)
-
-    def predict_one(self, x: Doubles) -> float:
-        """The probability."""
-        return self.model.predict_one(x)
-
-    def learn_one(self, x: Doubles, label: bool, weight: float = 1.0) -> float:
-        """Predict, then learn; answers the probability from before learning."""
-        predicted = self.model.learn_one(x, label, weight)
-        self.examples += 1
-        self.histogram[int(label), min(int(predicted * BINS), BINS - 1)] += 1
-        return predicted
-
-    def encode(self) -> bytes:
-        """The state as a block."""
-        model = self.model
-        block = Block(
-            list(FEATURES),
-            self.examples,
-            model.intercept,
-            model.optimizer.n_iterations,
-            model.w.tobytes(),
-            model.optimizer.g2.tobytes(),
-            self.histogram.tobytes(),
-        )
-        return _VERSION + msgspec.msgpack.encode(block)
-
-    def restore(self, value: bytes) -> None:
-        """Go on from a block; features that it does not know start at zero."""
-        block, model = decode_block(value), self.model
-        self.examples, model.intercept = block.examples, block.intercept
-        model.optimizer.n_iterations = block.iterations
-        model.w[:] = _in_order(block, block.weights)
-        model.optimizer.g2[:] = _in_order(block, block.squared)
-        self.histogram = np.frombuffer(block.histogram, np.int64).reshape(2, BINS).copy()
-
-
 class Ranker:
-    """All objectives of one learner partition.
+    """All objectives of one learner partition; columns of labels, weights and probabilities are in the order of OBJECTIVES.
+
+    examples : int64, by objective; histograms : int64[objective, outcome, bin], how often each bin of probabilities was predicted
 
     >>> ranker = Ranker()
-    >>> x = np.full(len(FEATURES), 0.5)
-    >>> first = ranker.learn_one("skip", x, True)
-    >>> ranker.learn_one("skip", x, True) > first
-    True
+    >>> x, skipped, weights = np.full((1, len(FEATURES)), 0.5), np.array([[False, True, False]]), np.array([[1.0, 1.0, 0.0]])
+    >>> first, second = ranker.learn_many(x, skipped, weights)[0], ranker.predict_many(x)[0]
+    >>> (second > first).tolist(), (second < first).tolist()
+    ([False, True, False], [True, False, False])
     """
 
     def __init__(self, *, lr: float = 0.05) -> None:
-        self.objectives = {name: Objective(PRIORS[name], lr) for name in OBJECTIVES}
-        self._changed: set[str] = set()
+        self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()), lr=lr)
+        self.examples = np.zeros(len(OBJECTIVES), np.int64)
+        self.histograms = np.zeros((len(OBJECTIVES), 2, BINS), np.int64)
+        self._written = self.examples.copy()  # examples when the blocks were last written
 
-    def learn_one(self, objective: str, x: Doubles, label: bool, weight: float = 1.0) -> float:
-        """Predict one example of an objective, then learn from it; answers the prediction."""
-        self._changed.add(objective)
-        return self.objectives[objective].learn_one(x, label, weight)
+    def predict_many(self, x: Doubles) -> Doubles:
+        """Probabilities, float64[n, len(OBJECTIVES)], of x float64[n, len(FEATURES)]."""
+        return self.model.predict_many(x)
+
+    def learn_many(
+        self, x: Doubles, labels: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", weights: Doubles
+    ) -> Doubles:
+        """Predict, then learn, in order; answers the probabilities from before learning, float64[n, len(OBJECTIVES)].
+
+        x : float64[n, len(FEATURES)]; labels, weights : bool, float64[n, len(OBJECTIVES)]; a weight of 0: no example of that objective
+        """
+        predicted = self.model.learn_many(x, labels, weights)
+        taught = weights > 0.0
+        self.examples += taught.sum(0)
+        bins = np.minimum((predicted[taught] * BINS).astype(np.intp), BINS - 1)
+        np.add.at(self.histograms, (np.nonzero(taught)[1], labels[taught].astype(np.intp), bins), 1)
+        return predicted
+
+    def encode(self, objective: str) -> bytes:
+        """An objective's state as a block."""
+        place, model = OBJECTIVES.index(objective), self.model
+        block = Block(
+            list(FEATURES),
+            int(self.examples[place]),
+            float(model.intercepts[place]),
+            int(self.examples[place]),
+            model.w[place].tobytes(),
+            model.optimizer.g2[place].tobytes(),
+            self.histograms[place].tobytes(),
+        )
+        return _VERSION + msgspec.msgpack.encode(block)
 
     def changed_rows(self) -> dict[bytes, bytes]:
         """Blocks that have changed since the last call."""
-        rows = {BLOCK + name.encode(): self.objectives[name].encode() for name in OBJECTIVES if name in self._changed}
-        self._changed.clear()
-        return rows
+        changed = [name for place, name in enumerate(OBJECTIVES) if self.examples[place] != self._written[place]]
+        self._written = self.examples.copy()
+        return {BLOCK + name.encode(): self.encode(name) for name in changed}
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take a block of this partition; one of an objective that is no more is left alone."""
+        """Go on from a block of this partition; one of an objective that is no more is left alone, features that are new start at zero."""
         name = key[1:].decode()
-        if value is not None and name in self.objectives:
-            self.objectives[name].restore(value)
+        if value is None or name not in OBJECTIVES:
+            return
+        place, block, model = OBJECTIVES.index(name), decode_block(value), self.model
+        self.examples[place] = self._written[place] = block.examples
+        model.intercepts[place] = block.intercept
+        model.w[place] = _in_order(block, block.weights)
+        model.optimizer.g2[place] = _in_order(block, block.squared)
+        self.histograms[place] = _histogram(block)
 
 
 class RankerMix:
@@ -137,7 +134,7 @@ class RankerMix:
 
     def score_many(self, x: Doubles) -> dict[str, Doubles]:
         """Probability per objective, float64[n] each, of float64[n, len(FEATURES)]."""
-        probabilities = 1.0 / (1.0 + np.exp(-np.clip(x @ self._weights + self._intercepts, -30.0, 30.0)))
+        probabilities = sigmoid(x @ self._weights + self._intercepts)
         return dict(zip(OBJECTIVES, probabilities.T, strict=True))
 
     def auc(self, objective: str) -> float:

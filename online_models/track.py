@@ -8,7 +8,7 @@ An entity is a track ("t:" + id), an artist ("a:"), a tag ("g:"), a country ("c:
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -255,6 +255,28 @@ class TrackTable:
         value = NeighbourRow(keys, self.neighbour_weights[row, known].tobytes())
         return key, _VERSION + msgspec.msgpack.encode(value)
 
+    def apply_sums(self, section: bytes, newest: Mapping[int, bytes]) -> Rows:
+        """Take changelog rows of COUNTS or VECTORS, values by row number, at once; answers the rows.
+
+        Raises
+        ------
+        ValueError
+            for a version that this release does not know
+        """
+        rows = np.fromiter(newest, np.int32, len(newest))
+        columns: Doubles | Floats = self.counts if section == COUNTS else self.vectors
+        width = columns.shape[1] * columns.itemsize
+        if {len(value) for value in newest.values()} != {1 + width}:  # a release with fewer columns wrote some
+            for row, value in newest.items():
+                self.apply_row(section + self.keys[row].encode(), value)
+            return rows
+        block = np.frombuffer(b"".join(newest.values()), np.uint8).reshape(len(rows), 1 + width)
+        for row in rows[block[:, 0] != _VERSION[0]].tolist():
+            raise _unknown_version(self.keys[row], newest[row])
+        columns[rows] = np.ascontiguousarray(block[:, 1:]).view(columns.dtype)
+        columns[0] = 0.0
+        return rows
+
     def apply_row(self, key: bytes, value: bytes | None) -> int:
         """Take one changelog row; answers the entity's row number.
 
@@ -270,9 +292,7 @@ class TrackTable:
                 self.unlist_track(row)
             return row
         if value[:1] != _VERSION:
-            raise ValueError(
-                f"{key!r}: row version {value[0]}, expected {_VERSION[0]}: a newer release wrote it, update this one"
-            )
+            raise _unknown_version(entity, value)
         body = value[1:]
         if section == CATALOGUE:
             return self.list_track(msgspec.msgpack.decode(body, type=TrackMeta))
@@ -294,3 +314,9 @@ class TrackTable:
         else:
             raise ValueError(f"{key!r}: unknown section, expected one of i, c, v, n")
         return row
+
+
+def _unknown_version(entity: str, value: bytes) -> ValueError:
+    return ValueError(
+        f"{entity!r}: row version {int.from_bytes(value[:1])}, expected {_VERSION[0]}: a newer release wrote it, update this one"
+    )

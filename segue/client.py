@@ -21,7 +21,7 @@ from streams.messages import (
 )
 from streams.runtime.admin import count_partitions
 from streams.runtime.settings import Settings
-from streams.runtime.store import FRESH_MS, READER
+from streams.runtime.store import READER
 from streams.topics import LISTENERS, LISTENING_EVENTS, PLAYLIST_REQUESTS, PLAYLISTS, TRACKS
 
 Message = ListeningEvent | Track | Profile
@@ -61,7 +61,7 @@ class SegueClient:
 
     async def _listen(self, partitions: int) -> None:
         """Read the answers from now on."""
-        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER, fetch_max_wait_ms=FRESH_MS)
+        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER)
         await self._reader.start()
         parts = [TopicPartition(self.settings.topic(PLAYLISTS), number) for number in range(partitions)]
         self._reader.assign(parts)

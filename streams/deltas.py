@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from online_models.colistening import add_pairs
-from online_models.track import CATALOGUE, COLUMNS, COUNTS, META, NEIGHBOURS, VECTORS, Doubles, Floats, Rows, TrackTable
+from online_models.track import CATALOGUE, COLUMNS, COUNTS, META, VECTORS, Doubles, Floats, Rows, TrackTable
 from streams.partitioning import partition_of
 
 VECTORS_PER_DELTA = 1200  # keeps a message of 64-dimensional vectors under a megabyte
@@ -186,32 +186,29 @@ class TrackReplica:
             self.table.counts[rows] -= sums
 
     def apply(self, keeper: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
-        """Take rows of `tracks-changelog`, partition `keeper`, in their order."""
+        """Take rows of `tracks-changelog`, partition `keeper`, in their order; nothing here reads neighbours."""
         table = self.table
-        fresh: dict[bytes, list[int]] = {COUNTS: [], VECTORS: []}
+        fresh: dict[bytes, dict[int, bytes]] = {COUNTS: {}, VECTORS: {}}
         for key, value in rows:
             section = key[:1]
             if section == META:
                 if value is not None:
                     seen = msgspec.msgpack.decode(value, type=KeeperMeta).seen
                     self._taken.update({(keeper, source): seq for source, seq in seen.items()})
-            elif section == VECTORS:
-                row = table.add(key[1:].decode())
-                self.fit()
-                learnt = table.vectors[row] - self._base[row]
+            elif section in fresh and value is not None:
+                fresh[section][table.add(key[1:].decode())] = value
+            elif section == CATALOGUE:
                 table.apply_row(key, value)
-                self._base[row] = table.vectors[row]
-                table.vectors[row] += learnt
-                fresh[VECTORS].append(row)
-            elif section in (CATALOGUE, COUNTS, NEIGHBOURS):
-                row = table.apply_row(key, value)
-                if section == COUNTS:
-                    fresh[COUNTS].append(row)
         self.fit()
         self._forget_taken()
-        for name, section in (("counts", COUNTS), ("vectors", VECTORS)):
-            if fresh[section]:
-                self._add_outstanding(keeper, name, fresh[section])
+        if fresh[COUNTS]:
+            self._add_outstanding(keeper, "counts", table.apply_sums(COUNTS, fresh[COUNTS]))
+        if fresh[VECTORS]:
+            overwritten = np.fromiter(fresh[VECTORS], np.int32)
+            learnt = table.vectors[overwritten] - self._base[overwritten]
+            self._base[overwritten] = table.vectors[table.apply_sums(VECTORS, fresh[VECTORS])]
+            table.vectors[overwritten] += learnt
+            self._add_outstanding(keeper, "vectors", overwritten)
 
     def _forget_taken(self) -> None:
         while self._outstanding:
@@ -220,7 +217,7 @@ class TrackReplica:
                 return
             self._outstanding.popleft()
 
-    def _add_outstanding(self, keeper: int, kind: str, overwritten: list[int]) -> None:
+    def _add_outstanding(self, keeper: int, kind: str, overwritten: Rows) -> None:
         mask = np.zeros(len(self.table), np.bool_)
         mask[overwritten] = True
         for source, seq, to, name, rows, sums in self._outstanding:

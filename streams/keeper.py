@@ -25,8 +25,8 @@ class KeeperProcessor:
     changelog = TRACKS_CHANGELOG.name
     restores: tuple[str, ...] = ()
 
-    def __init__(self, partition: int, table: TrackTable, *, linger_s: float = 0.25, flush_s: float = 60.0) -> None:
-        self.partition, self.table, self.linger_s, self.flush_s = partition, table, linger_s, flush_s
+    def __init__(self, partition: int, table: TrackTable, *, pace_s: float = 0.25, flush_s: float = 60.0) -> None:
+        self.partition, self.table, self.pace_s, self.flush_s = partition, table, pace_s, flush_s
         self.seen: dict[int, int] = {}
 
     def restore(self, topic: str, key: bytes, value: bytes | None) -> None:

@@ -113,16 +113,10 @@ class Lesson:
             return
         table, context = self.replica.table, np.array(self._context, np.float64)
         tracks = tracks_of(table, np.array(self._example_rows, np.int32), context[:, 0])
-        learn_one = self.ranker.learn_one
-        examples = features(context, np.array(self._memory, np.float64), tracks)
-        for x, event in zip(examples, self._events, strict=True):
-            if event.kind in (PLAY, SKIP):
-                self.predicted_skips.append(learn_one("skip", x, event.kind == SKIP))
-                learn_one("complete", x, event.kind == PLAY and event.share >= 90)
-                if event.mark % LIKE_SAMPLE == 0:
-                    learn_one("like", x, False, float(LIKE_SAMPLE))
-            else:
-                learn_one("like", x, True)
+        x = features(context, np.array(self._memory, np.float64), tracks)
+        labels, weights = zip(*map(_example_of, self._events), strict=True)
+        predicted = self.ranker.learn_many(x, np.array(labels), np.array(weights))
+        self.predicted_skips = predicted[np.array(weights)[:, 1] > 0.0, 1].tolist()
 
     def train_tower(self) -> None:
         """Learn the collected positive plays by the two-tower model, and say which vectors changed."""
@@ -166,6 +160,15 @@ class Lesson:
         sums = np.zeros((len(unique), len(COLUMNS)))
         np.add.at(sums, (places, all_columns), all_amounts)
         return unique.astype(np.int32), sums
+
+
+def _example_of(event: Heard) -> tuple[tuple[bool, bool, bool], tuple[float, float, float]]:
+    """Labels and weights of an event in the order of `ranker.OBJECTIVES`: complete, skip, like."""
+    if event.kind not in (PLAY, SKIP):
+        return (False, False, True), (0.0, 0.0, 1.0)
+    played = event.kind == PLAY
+    like = float(LIKE_SAMPLE) if event.mark % LIKE_SAMPLE == 0 else 0.0
+    return (played and event.share >= 90, not played, False), (1.0, 1.0, like)
 
 
 def _parts(

@@ -62,14 +62,14 @@ class Processor(Protocol):
     inputs : logical topics whose partition of this number is consumed, co-partitioned
     changelog : logical topic that holds the rows and the watermark row
     restores : further compacted topics whose partition of this number is read at restoring (outputs of its own)
-    linger_s : how long a step waits so that more arrives; 0 where freshness matters
+    pace_s : the least time between the beginnings of two steps, so that more arrives; what comes after a pause waits for nothing
     flush_s : seconds between flushes of the coalesced state; a clean stop flushes too
     """
 
     inputs: tuple[str, ...]
     changelog: str
     restores: tuple[str, ...]
-    linger_s: float
+    pace_s: float
     flush_s: float
 
     def restore(self, topic: str, key: bytes, value: bytes | None) -> None:

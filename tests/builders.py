@@ -73,7 +73,7 @@ def raw(topic: str, value: bytes | None, key: bytes | None = b"ann", offset: int
 
 def keeper(*tracks: Track, partition: int = 0) -> KeeperProcessor:
     """A keeper that lists some tracks."""
-    made = KeeperProcessor(partition, TrackTable(dims=DIMS), linger_s=0.0)
+    made = KeeperProcessor(partition, TrackTable(dims=DIMS))
     made.step(records(tracks), NOW_MS)
     return made
 

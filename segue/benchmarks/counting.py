@@ -32,7 +32,7 @@ class CountProcessor:
     inputs: tuple[str, ...] = (LISTENING_EVENTS.name,)
     changelog = LISTENERS_CHANGELOG.name
     restores: tuple[str, ...] = ()
-    linger_s = 0.0
+    pace_s = 0.0
     flush_s = 3600.0
 
     def __init__(self, partition: int, *, echo: bool = False) -> None:

@@ -26,7 +26,6 @@ from streams.messages import ListeningEvent, Track
 from streams.runtime.admin import create_topics
 from streams.runtime.follower import Follower
 from streams.runtime.settings import Settings
-from streams.runtime.store import FRESH_MS
 from streams.topics import LISTENERS_CHANGELOG
 
 LIKES = 20
@@ -96,7 +95,7 @@ class _Prober:
         self._made = 0
         self._waiting: dict[str, tuple[int, asyncio.Future[float]]] = {}
         topics = {LISTENERS_CHANGELOG.name: range(settings.partitions)}
-        self._rows = Follower(settings, topics, self._row, wait_ms=FRESH_MS)
+        self._rows = Follower(settings, topics, self._row)
 
     async def start(self) -> None:
         """Follow the listeners' rows."""

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from online_models.index.exact import ExactIndex
+from online_models.ranker import OBJECTIVES
 from online_models.track import CATALOGUE, COUNTS, NEIGHBOURS, VECTORS, TrackTable
 from online_models.two_tower import TwoTower
 from serving.radio import Radio
@@ -36,7 +37,7 @@ class LocalCluster:
     def __init__(self, *, seed: int = 0, flush_every: int = 32, exact: bool = True, dims: int = 64) -> None:
         self.track_replica = TrackReplica(TrackTable(dims=dims), 1)
         self.learner = LearnerProcessor(0, self.track_replica, TwoTower(self.track_replica.table, seed=seed))
-        self.keeper = KeeperProcessor(0, TrackTable(dims=dims), linger_s=0.0)
+        self.keeper = KeeperProcessor(0, TrackTable(dims=dims))
         table = TrackTable(dims=dims)
         self.replica = Replica(
             table, refresh_ticks=1, index=ExactIndex(dims=dims + 1, moves_max=1_000_000) if exact else None
@@ -79,8 +80,8 @@ class LocalCluster:
         for row in range(1, len(table)):
             for section in (CATALOGUE, COUNTS, NEIGHBOURS, VECTORS):
                 digest.update(table.encode_row(section, row)[1] or b"")
-        for objective in self.learner.ranker.objectives.values():
-            digest.update(objective.encode())
+        for objective in OBJECTIVES:
+            digest.update(self.learner.ranker.encode(objective))
         return digest.hexdigest()
 
     def _learn(self, records: list[Record], now_ms: int) -> list[float]:

@@ -25,7 +25,7 @@ from streams.runtime.exits import FAILED
 from streams.runtime.follower import Follower, end_process
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
-from streams.runtime.store import FRESH_MS
+from streams.runtime.store import WAIT_MS
 from streams.topics import (
     EXPERIMENTS,
     LISTENERS_CHANGELOG,
@@ -69,7 +69,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             EXPERIMENTS.name: range(counts["single"]),
         }
         self._tracks = Follower(settings, everything, self._replica.apply, failed=end_process)
-        self._listeners = Follower(settings, {}, self._replica.apply, wait_ms=FRESH_MS, failed=end_process)
+        self._listeners = Follower(settings, {}, self._replica.apply, failed=end_process)
         await self._tracks.start()
         await self._listeners.start()
         self._producer = AIOKafkaProducer(**settings.client(), enable_idempotence=True)
@@ -85,7 +85,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # what was asked before the first worker came is answered too
-            fetch_max_wait_ms=FRESH_MS,
+            fetch_max_wait_ms=WAIT_MS,
             session_timeout_ms=6000,
             heartbeat_interval_ms=2000,
         )

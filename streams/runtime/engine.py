@@ -17,7 +17,7 @@ from faust.types.tuples import TP
 from streams.runtime.exits import FAILED
 from streams.runtime.partition import Partition
 from streams.runtime.settings import Settings
-from streams.runtime.store import FRESH_MS, Store
+from streams.runtime.store import Store
 from streams.runtime.transport import ChunkTransport
 from streams.steps import Processor
 
@@ -30,7 +30,6 @@ class Engine:
     name : of the worker; its consumer group is prefix + "segue-" + name
     build : partition number -> processor
     inputs : logical topics, co-partitioned
-    wait_ms : how long the broker may wait for messages
     """
 
     def __init__(
@@ -42,9 +41,7 @@ class Engine:
         *,
         step_max: int = 2000,
         buffered_max: int = 20_000,
-        wait_ms: int = FRESH_MS,
     ) -> None:
-        self.wait_ms = wait_ms
         self.settings, self.name, self.build = settings, name, build
         self.step_max, self.buffered_max = step_max, buffered_max
         self.partitions: dict[int, Partition] = {}
@@ -99,7 +96,7 @@ class Engine:
             stream_wait_empty=False,
             stream_buffer_maxsize=65_536,
         )
-        app.transport = ChunkTransport(app.conf.broker_consumer, app, wait_ms=self.wait_ms)
+        app.transport = ChunkTransport(app.conf.broker_consumer, app)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.on_partitions_assigned.connect(self._were_assigned, weak=False)
         topic = app.topic(*sorted(self._inputs), key_serializer="raw", value_serializer="raw", acks=False)

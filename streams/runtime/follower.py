@@ -23,7 +23,6 @@ class Follower:
 
     topics : partitions by logical topic
     failed : called where it cannot go on; without it the next `caught_up` raises
-    wait_ms : how long the broker may wait for rows. A row may come so much later; a short wait keeps broker and reader busy with asking
     """
 
     def __init__(
@@ -32,10 +31,9 @@ class Follower:
         topics: Mapping[str, Collection[int]],
         apply: Apply,
         *,
-        wait_ms: int = 100,
         failed: Callable[[], None] | None = None,
     ) -> None:
-        self.settings, self.wait_ms, self.rows = settings, wait_ms, 0
+        self.settings, self.rows = settings, 0
         self._apply, self._failed = apply, failed
         self._error: Exception | None = None
         self._wanted = {
@@ -51,7 +49,7 @@ class Follower:
 
     async def start(self) -> None:
         """Begin to read."""
-        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER, fetch_max_wait_ms=self.wait_ms)
+        self._reader = AIOKafkaConsumer(**self.settings.client(), **READER)
         await self._reader.start()
         await self._reassign(set())
         self._task = asyncio.create_task(self._run())

@@ -7,12 +7,9 @@ from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
 
 NAME = "keeper"
-WAIT_MS = 100  # it lingers longer than that
 
 
 async def run(settings: Settings) -> None:
     """Run a track keeper until SIGTERM or Ctrl-C."""
-    engine = Engine(
-        settings, NAME, lambda number: KeeperProcessor(number, TrackTable()), KeeperProcessor.inputs, wait_ms=WAIT_MS
-    )
+    engine = Engine(settings, NAME, lambda number: KeeperProcessor(number, TrackTable()), KeeperProcessor.inputs)
     await run_until_signalled(engine.start, engine.stop, "keeper ready")

@@ -43,6 +43,7 @@ class Partition:
         self._unchecked: dict[str, TP] = {}
         self._reported: dict[str, int] = {}  # where the log began when it was said that something is gone
         self._closing = False
+        self._ended = 0.0  # the last step
         self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
         self._task = asyncio.create_task(self._run())
@@ -80,6 +81,7 @@ class Partition:
                 await self._check_new_inputs()
                 due = time.monotonic() >= flush_at
                 await self._step(self._take(), flush=due)
+                self._ended = time.monotonic()
                 if due:
                     flush_at = time.monotonic() + self.processor.flush_s
                 await asyncio.sleep(0)
@@ -102,8 +104,9 @@ class Partition:
             await asyncio.wait_for(self._arrived.wait(), max(timeout_s, 0.001))
         except TimeoutError:
             return not self._closing
-        if self.processor.linger_s and not self._closing and len(self._buffer) < self.step_max:
-            await asyncio.sleep(self.processor.linger_s)
+        early_s = self._ended + self.processor.pace_s - time.monotonic()
+        if early_s > 0.0 and not self._closing and len(self._buffer) < self.step_max:
+            await asyncio.sleep(early_s)
         return not self._closing
 
     def _take(self) -> list[Record]:

@@ -23,7 +23,9 @@ from streams.steps import Processor, Step
 
 WATERMARK = b"w"
 REQUEST_BYTES_MAX = 16 << 20
-FRESH_MS = 10  # how long a broker may wait for records where freshness matters
+# A broker answers a fetch when there are records, or after this long: the time that a partition may lose which could not be asked for
+# while the others were. Shorter waits keep brokers and readers busy with asking.
+WAIT_MS = 500
 
 
 class Store:
@@ -99,4 +101,5 @@ READER: dict[str, Any] = {  # of every consumer that is in no group
     "enable_auto_commit": False,
     "auto_offset_reset": "earliest",
     "max_partition_fetch_bytes": 4 << 20,
+    "fetch_max_wait_ms": WAIT_MS,
 }

@@ -16,6 +16,8 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types.tuples import TP, ConsumerMessage
 
+from streams.runtime.store import WAIT_MS
+
 CHUNK_MAX = 1000
 Epoch = tuple[int, int]  # group generation, seeks: delivery starts anew where it changes
 
@@ -33,7 +35,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = transport.wait_ms  # 1500 is hard-coded there
+        consumer._fetch_max_wait_ms = WAIT_MS  # 1500 is hard-coded there
         consumer._isolation_level = "read_committed"
         consumer._partition_assignment_strategy = [RangePartitionAssignor]
         return consumer
@@ -116,15 +118,11 @@ def _message(tp: TP, last: Any, chunk: Chunk, generation: int) -> ConsumerMessag
 
 
 class ChunkTransport(Transport):
-    """Faust's aiokafka transport with chunks.
-
-    wait_ms : how long the broker may wait for messages; while it waits on idle partitions, the others are not asked for
-    """
+    """Faust's aiokafka transport with chunks."""
 
     Consumer = ChunkConsumer
 
-    def __init__(self, *args: Any, wait_ms: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.wait_ms = wait_ms
         # aiokafka waits 20 ms while the markers of the last transaction are still being written; they take 2
         aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002

@@ -61,13 +61,13 @@ def test_rows_that_lose_something_are_found() -> None:
 
 
 def test_a_model_that_does_not_learn_is_found() -> None:
-    broken = replace(BY_NAME["ranker-skip"], teach=lambda objective, n: None)
+    broken = replace(BY_NAME["ranker"], teach=lambda objective, n: None)
 
     assert failures(broken) == {"lessons change the state"}
 
 
 def test_a_pattern_that_is_not_learnt_is_found() -> None:
-    model = BY_NAME["ranker-like"]
+    model = BY_NAME["ranker"]
     assert model.pattern is not None
     broken = replace(model, pattern=replace(model.pattern, teach=lambda objective: None))
 
@@ -75,7 +75,7 @@ def test_a_pattern_that_is_not_learnt_is_found() -> None:
 
 
 def test_sums_that_depend_on_their_order_are_found() -> None:
-    broken = replace(BY_NAME["ranker-complete"], commutes=True)  # a gradient step is no sum
+    broken = replace(BY_NAME["ranker"], commutes=True)  # a gradient step is no sum
 
     assert failures(broken) == {"the order of sums does not matter"}
 
@@ -89,7 +89,7 @@ def test_a_bound_that_is_not_kept_is_found() -> None:
 
 
 def test_answers_outside_of_their_range_are_found() -> None:
-    broken = replace(BY_NAME["ranker-skip"], low=0.9)
+    broken = replace(BY_NAME["ranker"], low=0.9)
 
     assert failures(broken) == {"answers lie in their range"}
 

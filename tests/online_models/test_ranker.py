@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from river import linear_model, optim
 
-from online_models.dense_logistic import DenseLogisticRegression
+from online_models.dense_logistic import DenseLogisticRegressions
 from online_models.features import FEATURES
 from online_models.ranker import (
     BINS,
     BLOCK,
     OBJECTIVES,
     PRIORS,
-    Objective,
     Ranker,
     RankerMix,
     auc_of,
@@ -22,28 +22,37 @@ from online_models.ranker import (
 )
 from online_models.track import Doubles
 
+Labels = NDArray[np.bool_]
 
-def examples(size: int, seed: int) -> tuple[Doubles, list[bool]]:
-    """Features, and labels that depend on two of them."""
+
+SKIP = OBJECTIVES.index("skip")
+
+
+def examples(size: int, seed: int) -> tuple[Doubles, Labels]:
+    """Features, and labels that depend on two of them, bool[size, 1]."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(size, len(FEATURES)))
-    return x, (x[:, 0] - 2.0 * x[:, 3] + rng.normal(size=size) > 0.5).tolist()
+    return x, (x[:, [0]] - 2.0 * x[:, [3]] + rng.normal(size=(size, 1)) > 0.5)
 
 
 def by_name(values: Doubles) -> dict[str, float]:
     return dict(zip(FEATURES, values.tolist(), strict=True))
 
 
-def taught(size: int = 300, seed: int = 1, objectives: tuple[str, ...] = OBJECTIVES) -> Ranker:
+def teach(ranker: Ranker, x: Doubles, labels: Labels, *objectives: str, weight: float = 1.0) -> Doubles:
+    """The same labels for each objective, or for those that are named."""
+    chosen = [weight * (not objectives or name in objectives) for name in OBJECTIVES]
+    return ranker.learn_many(x, np.tile(labels, len(OBJECTIVES)), np.tile(chosen, (len(x), 1)))
+
+
+def taught(size: int = 300, seed: int = 1) -> Ranker:
     ranker = Ranker()
-    for values, label in zip(*examples(size, seed), strict=True):
-        for objective in objectives:
-            ranker.learn_one(objective, values, label)
+    teach(ranker, *examples(size, seed))
     return ranker
 
 
-def predict(ranker: Ranker, objective: str, x: Doubles) -> list[float]:
-    return [ranker.objectives[objective].predict_one(values) for values in x]
+def predict(ranker: Ranker, objective: str, x: Doubles) -> Doubles:
+    return ranker.predict_many(x)[:, OBJECTIVES.index(objective)]
 
 
 def mixed(*rankers: Ranker) -> RankerMix:
@@ -70,39 +79,67 @@ def test_numpy_serves_the_priors_of_objectives_that_nobody_learnt() -> None:
 
 
 def test_dense_model_takes_the_steps_of_rivers_own() -> None:
-    dense = DenseLogisticRegression(len(FEATURES), prior=0.5, lr=0.05)
-    stock = linear_model.LogisticRegression(optim.AdaGrad(0.05), intercept_lr=0.01, clip_gradient=2.0)
-    for number, (values, label) in enumerate(zip(*examples(400, 4), strict=True)):
-        x, weight = by_name(values), 1.0 + number % 3
+    dense = DenseLogisticRegressions(len(FEATURES), priors=[0.5, 0.5], lr=0.05, batch=1)
+    stock = [
+        linear_model.LogisticRegression(optim.AdaGrad(0.05), intercept_lr=0.01, clip_gradient=2.0) for _ in range(2)
+    ]
+    x, label = examples(400, 4)
+    labels, weights = np.hstack([label, ~label]), np.stack([1.0 + np.arange(400) % 3, np.arange(400) % 2], 1)
+    predicted = dense.learn_many(x, labels, weights)
+    for values, y, w, p in zip(x, labels.tolist(), weights.tolist(), predicted, strict=True):
+        for place, model in enumerate(stock):
+            assert model.predict_proba_one(by_name(values))[True] == pytest.approx(p[place], abs=1e-12)
+            if w[place]:
+                model.learn_one(by_name(values), y[place], w[place])
 
-        assert stock.predict_proba_one(x)[True] == pytest.approx(dense.predict_one(values), abs=1e-12)
-        dense.learn_one(values, label, weight)
-        stock.learn_one(x, label, weight)
+    for place, model in enumerate(stock):
+        assert list(model.weights.values()) == pytest.approx(dense.w[place].tolist(), rel=1e-9)
+        assert list(model.optimizer.g2.values()) == pytest.approx(dense.optimizer.g2[place].tolist(), rel=1e-9)
+        assert model.intercept == pytest.approx(dense.intercepts[place], rel=1e-9)
 
-    assert list(stock.weights.values()) == pytest.approx(dense.w.tolist(), rel=1e-9)
-    assert list(stock.optimizer.g2.values()) == pytest.approx(dense.optimizer.g2.tolist(), rel=1e-9)
-    assert stock.intercept == pytest.approx(dense.intercept, rel=1e-9)
+
+def test_micro_batch_is_predicted_and_stepped_at_once() -> None:
+    x, label = examples(10, 7)
+    ones = np.ones((10, 1))
+    whole, halves = (DenseLogisticRegressions(len(FEATURES), priors=[0.5], lr=0.05, batch=batch) for batch in (10, 5))
+    first = whole.learn_many(x, label, ones)
+    halves.learn_many(x, label, ones)
+    gradient = ((0.5 - label) * x).sum(0)
+    squares = (0.25 * x * x).sum(0)
+
+    assert (first == 0.5).all()
+    np.testing.assert_allclose(whole.w[0], -0.05 * gradient / np.sqrt(squares + 1e-8))
+    assert not np.allclose(whole.w, halves.w)
+
+
+def test_examples_may_come_one_by_one_or_together() -> None:
+    x, label = examples(64, 8)
+    together, one_by_one = (DenseLogisticRegressions(len(FEATURES), priors=[0.5], lr=0.05, batch=1) for _ in range(2))
+    predicted = together.learn_many(x, label, np.ones((64, 1)))
+    single = [one_by_one.learn_many(x[[n]], label[[n]], np.ones((1, 1)))[0, 0] for n in range(64)]
+
+    assert predicted[:, 0].tolist() == single
+    assert together.w.tolist() == one_by_one.w.tolist()
 
 
 def test_partitions_are_averaged_by_their_examples() -> None:
     few, many = taught(100, 1), taught(300, 2)
-    objective = OBJECTIVES[0]
     mix = mixed(few, many)
-    weights = [ranker.objectives[objective].model.w for ranker in (few, many)]
-    intercepts = [ranker.objectives[objective].model.intercept for ranker in (few, many)]
+    weights = [ranker.model.w[0] for ranker in (few, many)]
+    intercepts = [ranker.model.intercepts[0] for ranker in (few, many)]
     x, _ = examples(50, 3)
     logits = x @ (0.25 * weights[0] + 0.75 * weights[1]) + 0.25 * intercepts[0] + 0.75 * intercepts[1]
 
-    np.testing.assert_allclose(mix.score_many(x)[objective], 1.0 / (1.0 + np.exp(-logits)), atol=1e-9)
+    np.testing.assert_allclose(mix.score_many(x)[OBJECTIVES[0]], 1.0 / (1.0 + np.exp(-logits)), atol=1e-9)
 
 
 def test_newer_block_of_a_partition_takes_the_place_of_its_older_one() -> None:
     ranker, mix = taught(50), RankerMix()
     x, labels = examples(60, 5)
-    for values, label in zip(x, labels, strict=True):
+    for n in range(60):
         for key, value in ranker.changed_rows().items():
             mix.apply_row(7, key, value)
-        ranker.learn_one("skip", values, label)
+        teach(ranker, x[[n]], labels[[n]], "skip")
     for key, value in ranker.changed_rows().items():
         mix.apply_row(7, key, value)
 
@@ -111,7 +148,7 @@ def test_newer_block_of_a_partition_takes_the_place_of_its_older_one() -> None:
 
 def test_block_without_examples_leaves_the_priors() -> None:
     mix = RankerMix()
-    mix.apply_row(0, BLOCK + b"skip", Objective(0.9, 0.05).encode())
+    mix.apply_row(0, BLOCK + b"skip", Ranker().encode("skip"))
 
     np.testing.assert_allclose(mix.score_many(np.zeros((1, len(FEATURES))))["skip"], PRIORS["skip"])
 
@@ -128,19 +165,16 @@ def test_restored_ranker_learns_on_as_if_nothing_had_happened() -> None:
     ranker, again = taught(200), Ranker()
     for key, value in ranker.changed_rows().items():
         again.restore(key, value)
-    x, labels = examples(100, 6)
-    for values, label in zip(x, labels, strict=True):
-        predictions = [each.learn_one("skip", values, label, 2.0) for each in (ranker, again)]
+    predictions = [teach(each, *examples(100, 6), "skip", weight=2.0) for each in (ranker, again)]
 
-        assert predictions[0] == predictions[1]
-
-    assert ranker.objectives["skip"].encode() == again.objectives["skip"].encode()
+    assert predictions[0].tolist() == predictions[1].tolist()
+    assert [ranker.encode(name) for name in OBJECTIVES] == [again.encode(name) for name in OBJECTIVES]
 
 
 def test_only_changed_blocks_are_written() -> None:
     ranker = taught(10)
     ranker.changed_rows()
-    ranker.learn_one("like", np.ones(len(FEATURES)), True)
+    teach(ranker, *examples(1, 1), "like")
 
     assert list(ranker.changed_rows()) == [BLOCK + b"like"]
     assert ranker.changed_rows() == {}
@@ -148,16 +182,15 @@ def test_only_changed_blocks_are_written() -> None:
 
 def test_features_of_another_release_start_at_zero() -> None:
     ranker = taught(100)
-    value = ranker.objectives["skip"].encode()
-    renamed = value.replace(b"listener_rate", b"fallen_rating", 1)
-    again, mix = Objective(0.5, 0.05), RankerMix()
-    again.restore(renamed)
+    renamed = ranker.encode("skip").replace(b"listener_rate", b"fallen_rating", 1)
+    again, mix = Ranker(), RankerMix()
+    again.restore(BLOCK + b"skip", renamed)
     mix.apply_row(0, BLOCK + b"skip", renamed)
     x = np.random.default_rng(1).normal(size=(20, len(FEATURES)))
     blind = x.copy()
     blind[:, FEATURES.index("listener_rate")] = 0.0
 
-    assert again.model.w[FEATURES.index("listener_rate")] == 0.0
+    assert again.model.w[SKIP, FEATURES.index("listener_rate")] == 0.0
     np.testing.assert_allclose(mix.score_many(x)["skip"], predict(ranker, "skip", blind), atol=1e-9)
 
 
@@ -174,24 +207,30 @@ def test_restoring_an_objective_that_is_no_more_changes_nothing() -> None:
 
 
 def test_learning_answers_the_prediction_from_before() -> None:
-    ranker, x = taught(20), np.ones(len(FEATURES))
-    before = predict(ranker, "skip", x[None, :])[0]
+    ranker, (x, label) = taught(20), examples(1, 2)
+    before = ranker.predict_many(x)
 
-    assert ranker.learn_one("skip", x, True) == before
+    assert teach(ranker, x, label).tolist() == before.tolist()
 
 
 def test_weight_counts_as_a_larger_step() -> None:
-    x = np.ones(len(FEATURES))
-    light, heavy = Objective(0.02, 0.05), Objective(0.02, 0.05)
-    light.learn_one(x, False)
-    heavy.learn_one(x, False, 4.0)
+    light, heavy = Ranker(), Ranker()
+    teach(light, np.ones((1, len(FEATURES))), np.array([[False]]))
+    teach(heavy, np.ones((1, len(FEATURES))), np.array([[False]]), weight=4.0)
 
-    assert heavy.model.intercept < light.model.intercept
+    assert (heavy.model.intercepts < light.model.intercepts).all()
+
+
+def test_example_of_one_objective_moves_no_other() -> None:
+    ranker, before = taught(20), taught(20)
+    teach(ranker, *examples(30, 3), "like")
+
+    assert [ranker.encode(name) == before.encode(name) for name in OBJECTIVES if name != "like"] == [True, True]
 
 
 def test_ranker_learns_what_the_labels_depend_on() -> None:
     ranker = taught(2000)
-    weights = ranker.objectives["skip"].model.w
+    weights = ranker.model.w[SKIP]
 
     assert weights[3] < -0.5 < 0.2 < weights[0]
     assert mixed(ranker).auc("skip") > 0.85
@@ -199,7 +238,7 @@ def test_ranker_learns_what_the_labels_depend_on() -> None:
 
 def test_auc_of_partitions_counts_all_of_their_predictions() -> None:
     few, many = taught(50, 1), taught(500, 2)
-    blocks = [ranker.objectives["skip"].encode() for ranker in (few, many)]
+    blocks = [ranker.encode("skip") for ranker in (few, many)]
 
     assert auc_of(blocks) == mixed(few, many).auc("skip")
     assert sum(decode_block(block).examples for block in blocks) == 550

@@ -113,7 +113,7 @@ class Counting:
 
     inputs: tuple[str, ...] = ("events", "profiles")
     changelog, restores = "rows", ("more",)
-    linger_s, flush_s = 0.0, 3600.0
+    pace_s, flush_s = 0.0, 3600.0
 
     def __init__(self) -> None:
         self.seen: list[Record] = []

@@ -533,7 +533,7 @@ def test_the_weights_of_the_one_before_are_taken_over() -> None:
     for key, value in weights:
         again.restore(RANKER_WEIGHTS.name, key, value)
 
-    assert one.ranker.objectives["skip"].encode() == again.ranker.objectives["skip"].encode()
+    assert one.ranker.encode("skip") == again.ranker.encode("skip")
 
 
 def personal(step: Step) -> dict[bytes, bytes | None]:

@@ -7,14 +7,14 @@ from online_models.checks.models.colistening import COLISTENING
 from online_models.checks.models.indexes import ADAPTIVE_INDEX, EXACT_INDEX, HNSW_INDEX
 from online_models.checks.models.listener import LISTENER, LISTENERS
 from online_models.checks.models.popularity import POPULARITY
-from online_models.checks.models.ranker import OBJECTIVE_MODELS, RANKER_MIX
+from online_models.checks.models.ranker import RANKER, RANKER_MIX
 from online_models.checks.models.taste import TASTE
 from online_models.checks.models.thompson import THOMPSON
 from online_models.checks.models.track_table import TRACK_TABLE
 from online_models.checks.models.two_tower import TWO_TOWER
 
 MODELS: tuple[Checkable[Any], ...] = (
-    *OBJECTIVE_MODELS,
+    RANKER,
     RANKER_MIX,
     TWO_TOWER,
     COLISTENING,

@@ -1,4 +1,4 @@
-"""The ranker: each objective, and the average that serving multiplies with."""
+"""The ranker: all objectives, and the average that serving multiplies with."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from online_models.checks.checkable import Checkable, Pattern
 from online_models.checks.made_up import TIMES_MS, catalogue, hostile_listens, rows_of
 from online_models.features import FEATURES, features_of
 from online_models.listener import Listener
-from online_models.ranker import BLOCK, OBJECTIVES, PRIORS, Objective, RankerMix
+from online_models.ranker import BLOCK, OBJECTIVES, Ranker, RankerMix
 from online_models.track import Doubles
 
 _DRAWN = np.random.default_rng(5).normal(size=(32, len(FEATURES)))
@@ -24,55 +24,53 @@ def hostile_features() -> Iterator[Doubles]:
         listener.learn_one(event)
 
 
-def _predict(objective: Objective, values: Doubles) -> float:
-    return objective.predict_one(values)
+def _teach(ranker: Ranker, n: int, label: bool | None = None) -> None:
+    values = _DRAWN[[n % len(_DRAWN)]]
+    labels = np.full((1, len(OBJECTIVES)), values[0, 0] > 0.0 if label is None else label)
+    ranker.learn_many(values, labels, np.full(labels.shape, 1.0 + n % 3))
 
 
-def _teach(objective: Objective, n: int) -> None:
-    values = _DRAWN[n % len(_DRAWN)]
-    objective.learn_one(values, bool(values[0] > 0.0), 1.0 + n % 3)
+def _encode(ranker: Ranker) -> bytes:
+    return b"".join(ranker.encode(name) for name in OBJECTIVES)
 
 
-def _agree(objective: Objective) -> None:
-    objective.learn_one(_DRAWN[0], True)
-
-
-def _restore(objective: Objective) -> Objective:
-    again = Objective(0.5, 0.05)
-    again.restore(objective.encode())
+def _restore(ranker: Ranker) -> Ranker:
+    again = Ranker()
+    for name in OBJECTIVES:
+        again.restore(BLOCK + name.encode(), ranker.encode(name))
     return again
 
 
-def _hostile(objective: Objective) -> Iterator[Doubles]:
+def _hostile(ranker: Ranker) -> Iterator[Doubles]:
     for x in hostile_features():
-        for values in x:
-            yield np.array([objective.learn_one(values, True), _predict(objective, values)])
+        labels = np.ones((len(x), len(OBJECTIVES)), np.bool_)
+        yield np.concatenate([ranker.learn_many(x, labels, np.ones(labels.shape)), ranker.predict_many(x)])
 
 
-def _objective(name: str) -> Checkable[Objective]:
-    return Checkable(
-        name=f"ranker-{name}",
-        make=lambda seed: Objective(PRIORS[name], 0.05),
-        teach=_teach,
-        ask=lambda objective: np.array([_predict(objective, values) for values in _DRAWN[:8]]),
-        state=Objective.encode,
-        low=0.0,
-        high=1.0,
-        restore=_restore,
-        pattern=Pattern(teach=_agree, predict=lambda objective: _predict(objective, _DRAWN[0])),
-        hostile=_hostile,
-    )
+RANKER: Checkable[Ranker] = Checkable(
+    name="ranker",
+    make=lambda seed: Ranker(),
+    teach=_teach,
+    ask=lambda ranker: ranker.predict_many(_DRAWN[:8]),
+    state=_encode,
+    low=0.0,
+    high=1.0,
+    restore=_restore,
+    pattern=Pattern(
+        teach=lambda ranker: _teach(ranker, 0, True),
+        predict=lambda ranker: float(ranker.predict_many(_DRAWN[:1]).min()),
+    ),
+    hostile=_hostile,
+    empty=lambda ranker: [ranker.predict_many(np.zeros((0, len(FEATURES))))],
+)
 
 
 def block(n: int, label: bool | None = None) -> bytes:
     """The block of a learner partition that saw n + 1 examples, all of them with `label` if it is given."""
-    objective = Objective(PRIORS[OBJECTIVES[0]], 0.05)
+    ranker = Ranker()
     for place in range(n + 1):
-        if label is None:
-            _teach(objective, n + place)
-        else:
-            objective.learn_one(_DRAWN[0], label)
-    return objective.encode()
+        _teach(ranker, n + place if label is None else 0, label)
+    return ranker.encode(OBJECTIVES[0])
 
 
 def _apply(mix: RankerMix, n: int) -> None:
@@ -89,8 +87,6 @@ def _restore_mix(mix: RankerMix) -> RankerMix:
 def _scores(mix: RankerMix, x: Doubles) -> Doubles:
     return np.concatenate(list(mix.score_many(x).values()))
 
-
-OBJECTIVE_MODELS = tuple(_objective(name) for name in OBJECTIVES)
 
 RANKER_MIX: Checkable[RankerMix] = Checkable(
     name="ranker-mix",

@@ -44,7 +44,7 @@ class RunningCluster:
         self._kafka: EmbeddedKafka | None = None
         if settings is None and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
             self._kafka = EmbeddedKafka(home / "data", say=say)
-        self.settings = settings or Settings.from_env(bootstrap=self._kafka.bootstrap if self._kafka else None)
+        self.settings = settings or Settings.from_env(embedded=self._kafka.bootstrap if self._kafka else None)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> "RunningCluster":

@@ -111,7 +111,7 @@ def test_every_variable_that_is_read_is_on_the_page_of_operations() -> None:
             read.add(key)
             return super().get(key, default)
 
-    Settings.from_env(Recording(), bootstrap="localhost:9092")
+    Settings.from_env(Recording(), embedded="localhost:9092")
 
     assert {name for name in read | {"SEGUE_HOME"} if f"`{name}`" not in page("operations.md")} == set()
 

@@ -25,7 +25,7 @@ from segue.simulation.listing import Listing
 from streams.messages import ListeningEvent, Track
 from streams.runtime.admin import create_topics
 from streams.runtime.follower import Follower
-from streams.runtime.settings import Settings
+from streams.runtime.settings import EMBEDDED_PARTITIONS, Settings
 from streams.topics import LISTENERS_CHANGELOG
 
 LIKES = 20
@@ -45,7 +45,7 @@ async def measure_freshness(
     catalogue = make_catalogue(1, tracks=tracks, artists=max(1, tracks // 12))
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
         async with EmbeddedKafka() as kafka:
-            settings = Settings(bootstrap=kafka.bootstrap)
+            settings = Settings(bootstrap=kafka.bootstrap, partitions=EMBEDDED_PARTITIONS)
             await create_topics(settings)
             async with RunningCluster(Path(folder), _say, settings=settings), SegueClient(settings) as client:
                 async with Listing(client) as listing:

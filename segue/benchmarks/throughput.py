@@ -21,7 +21,7 @@ from segue.simulation.catalogue import Catalogue, make_catalogue
 from segue.simulation.listing import Listing
 from streams.messages import ListeningEvent
 from streams.runtime.admin import create_topics
-from streams.runtime.settings import Settings
+from streams.runtime.settings import EMBEDDED_PARTITIONS, Settings
 
 TIMEOUT_S = 300
 
@@ -34,7 +34,7 @@ async def measure_throughput(events: int, *, tracks: int = 10_000) -> dict[str, 
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
         async with EmbeddedKafka() as kafka:
             for name in MEASURES:
-                settings = Settings(bootstrap=kafka.bootstrap, prefix=f"{name}-")
+                settings = Settings(bootstrap=kafka.bootstrap, prefix=f"{name}-", partitions=EMBEDDED_PARTITIONS)
                 await _prepare(settings, catalogue if name == "learner" else None, load, Path(folder))
                 rates[name] = await asyncio.to_thread(_measure, name, settings, events)
     faust, engine, learner = (rates[name] for name in ("faust", "engine", "learner"))

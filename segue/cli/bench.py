@@ -25,6 +25,10 @@ def register(app: typer.Typer) -> None:
         what: Annotated[What, typer.Argument(help="throughput, freshness, or all")] = What.all,
         events: Annotated[int, typer.Option(help="events of each throughput run", min=1000)] = 40_000,
         seconds: Annotated[float, typer.Option(help="length of the freshness run", min=2)] = 20.0,
+        events_per_s: Annotated[
+            float, typer.Option(help="plays beside the probes of the freshness run", min=1)
+        ] = 500.0,
+        requests_per_s: Annotated[float, typer.Option(help="probes of the freshness run", min=1)] = 20.0,
         json_path: JsonPath = None,
     ) -> None:
         """Measure on an embedded Kafka of its own, all on this machine.
@@ -40,7 +44,7 @@ def register(app: typer.Typer) -> None:
         if what in (What.freshness, What.all):
             from segue.benchmarks.freshness import measure_freshness
 
-            figures |= asyncio.run(measure_freshness(seconds))
+            figures |= asyncio.run(measure_freshness(seconds, events_per_s=events_per_s, requests_per_s=requests_per_s))
         table = Table("figure", "value", box=None)
         for name, value in figures.items():
             table.add_row(name, f"{value:,.1f}")

@@ -40,7 +40,7 @@ def find_settings() -> Settings:
         where a variable has a value that cannot be used
     """
     try:
-        return Settings.from_env(bootstrap=running_broker())
+        return Settings.from_env(embedded=running_broker())
     except NoKafkaError as error:
         raise SituationError(
             "no Kafka found: start `segue up` in another terminal, or set KAFKA_BOOTSTRAP_SERVERS"

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     def create() -> None:
         """Create what is missing; again and again does no harm.
 
-        SEGUE_PARTITIONS (4) and SEGUE_REPLICATION (1) say how.
+        SEGUE_PARTITIONS (4, on an embedded broker 2) and SEGUE_REPLICATION (1) say how.
         """
         from streams.runtime.admin import create_topics
 

@@ -1,12 +1,12 @@
 """`segue worker`: one process of the cluster; run as many as you like."""
 
-import asyncio
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from segue.cli.situation import find_settings
+from streams.runtime.run import run_worker
 
 
 class Kind(StrEnum):
@@ -32,4 +32,4 @@ def register(app: typer.Typer) -> None:
             from streams.runtime.keeper import run
         else:
             from serving.runtime.worker import run
-        asyncio.run(run(settings))
+        run_worker(run(settings))

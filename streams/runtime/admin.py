@@ -30,18 +30,18 @@ async def create_topics(settings: Settings) -> list[str]:
         there = set(await admin.list_topics())
         missing = [topic for topic in TOPICS if settings.topic(topic) not in there]
         counts = await partition_counts(admin, settings, [topic for topic in TOPICS if topic not in missing])
-        new = [_new(settings, topic, counts) for topic in missing]
-        if new:
-            answer = await admin.create_topics(new)
-            failed = [each for each in answer.topic_errors if each[1] not in (0, TopicAlreadyExistsError.errno)]
-            if failed:
-                raise TopicsError(
-                    f"Kafka refused topic {failed[0][0]}: error {failed[0][1]} {failed[0][2] if len(failed[0]) > 2 else ''}"
-                )
-            async with asyncio.timeout(VISIBLE_S):  # brokers hear of new topics a moment after they are made
-                while not {settings.topic(topic) for topic in missing} <= set(await admin.list_topics()):
-                    await asyncio.sleep(0.05)
-        return [topic.name for topic in new]
+        if not missing:
+            return []
+        answer = await admin.create_topics([_new(settings, topic, counts) for topic in missing])
+        errors = {each[0]: each[1:] for each in answer.topic_errors}
+        for name, (code, *text) in errors.items():
+            if code not in (0, TopicAlreadyExistsError.errno):
+                raise TopicsError(f"Kafka refused topic {name}: error {code} {text[0] if text else ''}")
+        async with asyncio.timeout(VISIBLE_S):  # brokers hear of new topics a moment after they are made
+            while not {settings.topic(topic) for topic in missing} <= set(await admin.list_topics()):
+                await asyncio.sleep(0.05)
+        await partition_counts(admin, settings, TOPICS)  # somebody else may have made some of them just now
+        return [settings.logical(name) for name, (code, *_) in errors.items() if code == 0]
     finally:
         await admin.close()
 

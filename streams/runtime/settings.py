@@ -9,6 +9,8 @@ import msgspec
 
 from streams.topics import Topic
 
+PARTITIONS = 4
+EMBEDDED_PARTITIONS = 2  # broker and workers share the cores there, and the cost of a transaction is a partition's
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -30,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     bootstrap: str
     prefix: str = ""
-    partitions: int = 4
+    partitions: int = PARTITIONS
     replication: int = 1
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str = "PLAIN"
@@ -41,8 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ssl_keyfile: str | None = None
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, *, bootstrap: str | None = None) -> "Settings":
-        """Settings from environment variables; `bootstrap` stands in where KAFKA_BOOTSTRAP_SERVERS is not set.
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, embedded: str | None = None) -> "Settings":
+        """Settings from environment variables; the address of an embedded broker stands in where KAFKA_BOOTSTRAP_SERVERS is not set.
 
         Raises
         ------
@@ -52,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             where a variable has a value that cannot be used
         """
         env = os.environ if environ is None else environ
-        address = env.get("KAFKA_BOOTSTRAP_SERVERS") or bootstrap
+        address = env.get("KAFKA_BOOTSTRAP_SERVERS") or embedded
         if not address:
             raise NoKafkaError(
                 "KAFKA_BOOTSTRAP_SERVERS is not set, expected host:port of a Kafka; or start one with `segue up`"
@@ -63,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             bootstrap=address,
             prefix=env.get("SEGUE_TOPIC_PREFIX", ""),
-            partitions=_whole(env, "SEGUE_PARTITIONS", 4),
+            partitions=_whole(env, "SEGUE_PARTITIONS", EMBEDDED_PARTITIONS if address == embedded else PARTITIONS),
             replication=_whole(env, "SEGUE_REPLICATION", 1),
             security_protocol=protocol,
             sasl_mechanism=_one_of(env, "KAFKA_SASL_MECHANISM", _MECHANISMS),

@@ -25,7 +25,7 @@ WATERMARK = b"w"
 REQUEST_BYTES_MAX = 16 << 20
 # A broker answers a fetch when there are records, or after this long: the time that a partition may lose which could not be asked for
 # while the others were. Shorter waits keep brokers and readers busy with asking.
-WAIT_MS = 500
+WAIT_MS = 100
 
 
 class Store:

@@ -17,7 +17,7 @@ from segue.embedded.kafka import BrokerError, EmbeddedKafka, free_ports
 from segue.supervisor import segue_argv
 from streams.runtime.admin import TopicsError, count_partitions, create_topics
 from streams.runtime.settings import Settings
-from streams.topics import LISTENING_EVENTS, TOPICS
+from streams.topics import LISTENERS, LISTENING_EVENTS, TOPICS
 from tests.integration.ledger import read_all
 
 pytestmark = pytest.mark.kafka
@@ -49,12 +49,24 @@ async def test_missing_topics_are_named(kafka: EmbeddedKafka) -> None:
         await count_partitions(Settings(bootstrap=kafka.bootstrap, prefix="nobody-made-these-"))
 
 
-async def test_group_of_topics_that_disagrees_is_refused(kafka: EmbeddedKafka) -> None:
-    settings = Settings(bootstrap=kafka.bootstrap, prefix="uneven-", partitions=2)
+@pytest.mark.parametrize("seen", [True, False], ids=["before", "at the same moment"])
+async def test_group_of_topics_that_disagrees_is_refused(
+    kafka: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    settings = Settings(bootstrap=kafka.bootstrap, prefix=f"uneven-{seen}-", partitions=2)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
-    await admin.create_topics([NewTopic("uneven-listening-events", 2, 1), NewTopic("uneven-listeners", 3, 1)])
+    names = settings.topic(LISTENING_EVENTS), settings.topic(LISTENERS)
+    await admin.create_topics([NewTopic(names[0], 2, 1), NewTopic(names[1], 3, 1)])
+    while not set(names) <= set(await admin.list_topics()):
+        await asyncio.sleep(0.02)
     await admin.close()
+    answers, ask = [] if seen else [[]], AIOKafkaAdminClient.list_topics
+
+    async def list_topics(admin: AIOKafkaAdminClient) -> list[str]:
+        return answers.pop() if answers else await ask(admin)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "list_topics", list_topics)
 
     with pytest.raises(TopicsError, match="they must agree"):
         await create_topics(settings)

@@ -104,6 +104,37 @@ async def test_a_step_takes_no_more_than_it_may() -> None:
         assert [marks["events"] for _, marks in store.commits] == [2, 4, 5]
 
 
+async def test_a_step_rests_after_the_last_one_but_the_first_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, rests, sleep = MemoryStore(), list[float](), asyncio.sleep
+    store.processor.pace_s = 60.0
+
+    async def rest(seconds: float) -> None:
+        rests.extend([seconds] if seconds > 1.0 else [])
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    async with running(store) as partition:
+        await partition.put(EVENTS, chunk([0]))
+        await until(lambda: partition.steps == 1)
+        assert rests == []
+        await partition.put(EVENTS, chunk([1], 1))
+        await until(lambda: partition.steps == 2)
+
+        assert len(rests) == 1
+        assert 50.0 < rests[0] <= 60.0
+
+
+async def test_a_full_step_rests_no_longer() -> None:
+    store = MemoryStore()
+    store.processor.pace_s = 60.0
+    async with running(store, step_max=2) as partition:
+        await partition.put(EVENTS, chunk(range(2)))
+        await until(lambda: partition.steps == 1)
+        await partition.put(EVENTS, chunk(range(2, 4), 1))
+
+        await until(lambda: partition.steps == 2)
+
+
 async def test_whatever_arrives_during_a_transaction_shares_the_next() -> None:
     store = MemoryStore()
     store.may_commit.clear()

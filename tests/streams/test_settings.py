@@ -16,8 +16,8 @@ def test_defaults_are_one_broker_and_four_partitions() -> None:
 
 
 def test_environment_goes_before_what_was_found() -> None:
-    assert Settings.from_env(HERE, bootstrap="found:1").bootstrap == "here:9092"
-    assert Settings.from_env({}, bootstrap="found:1").bootstrap == "found:1"
+    assert Settings.from_env(HERE, embedded="found:1").bootstrap == "here:9092"
+    assert Settings.from_env({}, embedded="found:1").bootstrap == "found:1"
 
 
 @pytest.mark.parametrize(

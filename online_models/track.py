@@ -7,13 +7,14 @@ matter. Decayed counts are sums too, by *forward decay* (Cormode et al. 2009): a
 An entity is a track ("t:" + id), an artist ("a:"), a tag ("g:"), a country ("c:"). Row 0 stands for nothing and stays zero.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from online_models.initial import initial_vector
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -34,20 +35,6 @@ _VERSION = b"\x01"
 def forward_decay(at_ms: Any, half_life_days: float) -> Any:
     """The weight of an event at `at_ms` in a forward-decayed sum; also what such a sum is divided by when it is read."""
     return np.exp2(np.clip((np.asarray(at_ms, np.float64) - LANDMARK_MS) / (half_life_days * DAY_MS), -1000.0, 1000.0))
-
-
-def _noise(size: int, deviation: float) -> Floats:
-    """float32[size] by splitmix64 (Steele et al. 2014): integers alone, so the same on every machine and with every numpy."""
-    mixed = np.arange(1, size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    uniform = (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53 - 0.5
-    noise: Floats = (uniform * (np.sqrt(12.0) * deviation)).astype(np.float32)
-    return noise
-
-
-_NOISE = _noise(1 << 16, 0.1 / 2.0**0.5)  # two slices added have a standard deviation of .1
 
 
 class TrackMeta(msgspec.Struct, frozen=True, array_like=True):
@@ -162,22 +149,8 @@ class TrackTable:
         self.is_track[row] = key.startswith("t:")
         self.parts[row, 0] = row
         self.part_weights[row, 0] = 1.0
-        self.vectors[row] = self.initial_vector(key)
+        self.vectors[row] = initial_vector(key, self.dims)
         return row
-
-    def initial_vector(self, key: str) -> Floats:
-        """Where an entity's vectors start: drawn by a hash of its key, the same in every process; tracks start near their artist and tags.
-
-        The sum of two slices of a fixed table of noise, each at a place that the hash names: as good as new numbers, and ten times faster.
-        """
-        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-        first, second = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
-        width, places = 2 * self.dims, len(_NOISE) - 2 * self.dims
-        first, second = first % places, second % places
-        vector = np.zeros(width + 4, np.float32)
-        np.add(_NOISE[first : first + width], _NOISE[second : second + width], out=vector[:width])
-        vector[width + 1 :] = 1e-2  # AdaGrad's first squared gradient
-        return vector
 
     def list_track(self, meta: TrackMeta) -> int:
         """Take a catalogue row; the track's tower is itself, its artist and its tags."""

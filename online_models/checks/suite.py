@@ -42,7 +42,7 @@ def yield_checks(models: Iterable[Checkable[Any]]) -> Iterator[Check]:
     >>> from online_models.checks.models import MODELS
     >>> checks = list(yield_checks(MODELS))
     >>> str(checks[0]), checks[0]()
-    ('ranker-complete: asking changes nothing', None)
+    ('ranker: asking changes nothing', None)
     """
     for model in models:
         for needed, check in CHECKS:

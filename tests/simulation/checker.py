@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from online_models.initial import initial_vector
 from online_models.listener import Listener
 from online_models.listener_rows import HEAD, KINDS, PAGE, PAGE_EVENTS, user_of
 from online_models.ranker import decode_block
@@ -176,7 +177,7 @@ def _rows_apart(table: TrackTable, other: TrackTable, owned_by: int) -> list[str
     counts, vectors = other.counts[there], other.vectors[there]
     for place, key in enumerate(keys):
         if not there[place]:
-            vectors[place] = other.initial_vector(key)
+            vectors[place] = initial_vector(key, other.dims)
     same = np.isclose(table.counts[here], counts, rtol=CLOSE, atol=0.0).all(1)
     near = np.isclose(table.vectors[here], vectors, rtol=1e-3, atol=1e-3).all(1)
     return [

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from online_models.initial import initial_vector
 from online_models.track import COLUMN, COLUMNS, Rows, TrackTable
 from streams.deltas import TrackReplica, apply_delta, decode_delta, encode_delta
 from streams.keeper import KeeperProcessor
@@ -46,7 +47,7 @@ def seen(replica: TrackReplica, track_id: str = "t1") -> float:
 def vector(table: TrackTable, track_id: str = "t1") -> float:
     """The first number of a track's vectors, less where it began."""
     row = table.index("t:" + track_id)
-    return round(float(table.vectors[row, 0] - table.initial_vector("t:" + track_id)[0]), 4)
+    return round(float(table.vectors[row, 0] - initial_vector("t:" + track_id, table.dims)[0]), 4)
 
 
 # --- counts

@@ -1,8 +1,8 @@
 """River's logistic regression where every example has the same features: several of them side by side, on arrays, in micro-batches.
 
-River keeps weights by name and loops over them. Here they are one float64 matrix, a row per model; loss and clipping are River's
-`losses.Log` and `clip_gradient`, the optimiser is River's AdaGrad. A micro-batch is predicted and stepped at once, which costs a fifth of as many single
-steps; in batches of one the numbers are River's, which the tests hold.
+River keeps weights by name and loops over them. Here they are one float64 matrix, a row per model; the arithmetic is River's (`losses.Log`,
+`clip_gradient`, AdaGrad with its schedule), on arrays. A micro-batch is predicted and stepped at once; in batches of one the numbers are those of River's
+stock model, which the tests hold.
 """
 
 from collections.abc import Sequence
@@ -27,6 +27,7 @@ class DenseAdaGrad(optim.AdaGrad):
         gradient *= self.learning_rate
         gradient /= np.sqrt(self.g2 + self.eps)
         w -= gradient
+        self.n_iterations += len(x)
 
 
 class DenseLogisticRegressions:

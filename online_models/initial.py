@@ -23,7 +23,7 @@ _NOISE = _noise(1 << 16, 0.1 / 2.0**0.5)  # two slices added have a standard dev
 
 
 def initial_vector(key: str, dims: int) -> Floats:
-    """A row of `TrackTable.vectors`, float32[2 * dims + 4].
+    """A row of `TrackTable.vectors`, float32[2 * dims + 4]. A track's tower starts near its artist and tags, since it is their sum.
 
     The sum of two slices of a fixed table of noise, each at a place that the hash names: as good as new numbers, and ten times faster.
     """

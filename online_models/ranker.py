@@ -1,4 +1,4 @@
-"""The ranker: one River logistic regression per objective, AdaGrad, learnt from each event at once.
+"""The ranker: one logistic regression per objective, AdaGrad, learnt online: all examples of a step, in their order, in micro-batches.
 
 A block of the topic `ranker-weights` is one objective's weights of one learner partition, with the number of examples that they saw and a
 histogram of predictions by outcome, made before learning. Blocks of all partitions are averaged by examples (`RankerMix`), which is what
@@ -24,7 +24,7 @@ _VERSION = b"\x01"
 class Block(msgspec.Struct, frozen=True, array_like=True):
     """One objective's state: weights and squared gradients float64[features], histogram int64[2, BINS] by outcome.
 
-    iterations : the optimiser's clock, which is its examples
+    iterations : the optimiser's clock, one for all objectives
     """
 
     features: list[str]
@@ -61,7 +61,7 @@ class Ranker:
     def learn_many(
         self, x: Doubles, labels: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", weights: Doubles
     ) -> Doubles:
-        """Predict, then learn, in order; answers the probabilities from before learning, float64[n, len(OBJECTIVES)].
+        """Predict, then learn, in order; answers the probabilities from before each micro-batch, float64[n, len(OBJECTIVES)].
 
         x : float64[n, len(FEATURES)]; labels, weights : bool, float64[n, len(OBJECTIVES)]; a weight of 0: no example of that objective
         """
@@ -79,7 +79,7 @@ class Ranker:
             list(FEATURES),
             int(self.examples[place]),
             float(model.intercepts[place]),
-            int(self.examples[place]),
+            model.optimizer.n_iterations,
             model.w[place].tobytes(),
             model.optimizer.g2[place].tobytes(),
             self.histograms[place].tobytes(),
@@ -100,6 +100,7 @@ class Ranker:
         place, block, model = OBJECTIVES.index(name), decode_block(value), self.model
         self.examples[place] = self._written[place] = block.examples
         model.intercepts[place] = block.intercept
+        model.optimizer.n_iterations = max(model.optimizer.n_iterations, block.iterations)
         model.w[place] = _in_order(block, block.weights)
         model.optimizer.g2[place] = _in_order(block, block.squared)
         self.histograms[place] = _histogram(block)

@@ -7,7 +7,7 @@ matter. Decayed counts are sums too, by *forward decay* (Cormode et al. 2009): a
 An entity is a track ("t:" + id), an artist ("a:"), a tag ("g:"), a country ("c:"). Row 0 stands for nothing and stays zero.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ DAY_MS = 86_400_000
 NEIGHBOUR_HALF_LIFE_DAYS = 180.0
 
 CATALOGUE, COUNTS, VECTORS, NEIGHBOURS, META = b"i", b"c", b"v", b"n", b"m"
-_VERSION = b"\x01"
+VERSION = b"\x01"
 
 
 def forward_decay(at_ms: Any, half_life_days: float) -> Any:
@@ -217,38 +217,16 @@ class TrackTable:
         """(key, value) of one section of an entity; a catalogue row that is not listed is a tombstone."""
         key = section + self.keys[row].encode()
         if section == COUNTS:
-            return key, _VERSION + self.counts[row].tobytes()
+            return key, VERSION + self.counts[row].tobytes()
         if section == VECTORS:
-            return key, _VERSION + self.vectors[row].tobytes()
+            return key, VERSION + self.vectors[row].tobytes()
         if section == CATALOGUE:
             meta = self.meta.get(row)
-            return key, None if meta is None else _VERSION + msgspec.msgpack.encode(meta)
+            return key, None if meta is None else VERSION + msgspec.msgpack.encode(meta)
         known = self.neighbours[row] > 0
         keys = [self.keys[other] for other in self.neighbours[row, known].tolist()]
         value = NeighbourRow(keys, self.neighbour_weights[row, known].tobytes())
-        return key, _VERSION + msgspec.msgpack.encode(value)
-
-    def apply_sums(self, section: bytes, newest: Mapping[int, bytes]) -> Rows:
-        """Take changelog rows of COUNTS or VECTORS, values by row number, at once; answers the rows.
-
-        Raises
-        ------
-        ValueError
-            for a version that this release does not know
-        """
-        rows = np.fromiter(newest, np.int32, len(newest))
-        columns: Doubles | Floats = self.counts if section == COUNTS else self.vectors
-        width = columns.shape[1] * columns.itemsize
-        if {len(value) for value in newest.values()} != {1 + width}:  # a release with fewer columns wrote some
-            for row, value in newest.items():
-                self.apply_row(section + self.keys[row].encode(), value)
-            return rows
-        block = np.frombuffer(b"".join(newest.values()), np.uint8).reshape(len(rows), 1 + width)
-        for row in rows[block[:, 0] != _VERSION[0]].tolist():
-            raise _unknown_version(self.keys[row], newest[row])
-        columns[rows] = np.ascontiguousarray(block[:, 1:]).view(columns.dtype)
-        columns[0] = 0.0
-        return rows
+        return key, VERSION + msgspec.msgpack.encode(value)
 
     def apply_row(self, key: bytes, value: bytes | None) -> int:
         """Take one changelog row; answers the entity's row number.
@@ -264,8 +242,8 @@ class TrackTable:
             if section == CATALOGUE:
                 self.unlist_track(row)
             return row
-        if value[:1] != _VERSION:
-            raise _unknown_version(entity, value)
+        if value[:1] != VERSION:
+            raise unknown_version(key, value)
         body = value[1:]
         if section == CATALOGUE:
             return self.list_track(msgspec.msgpack.decode(body, type=TrackMeta))
@@ -276,7 +254,12 @@ class TrackTable:
             counts = np.frombuffer(body, np.float64)
             self.counts[row, : len(counts)] = counts
         elif section == VECTORS:
-            self.vectors[row] = np.frombuffer(body, np.float32)
+            vectors = np.frombuffer(body, np.float32)
+            if len(vectors) != self.vectors.shape[1]:
+                raise ValueError(
+                    f"{key!r}: {len(vectors)} numbers, expected {self.vectors.shape[1]}: vectors of another size"
+                )
+            self.vectors[row] = vectors
         elif section == NEIGHBOURS:
             neighbours = msgspec.msgpack.decode(body, type=NeighbourRow)
             others = [self.add(other) for other in neighbours.keys][: self.neighbours_max]
@@ -289,7 +272,9 @@ class TrackTable:
         return row
 
 
-def _unknown_version(entity: str, value: bytes) -> ValueError:
+def unknown_version(key: bytes, value: bytes) -> ValueError:
+    """What is wrong with a row that another release wrote."""
+    version = int.from_bytes(value[:1])
     return ValueError(
-        f"{entity!r}: row version {int.from_bytes(value[:1])}, expected {_VERSION[0]}: a newer release wrote it, update this one"
+        f"{key!r}: row version {version}, expected {VERSION[0]}: a newer release wrote it, update this one"
     )

@@ -17,7 +17,8 @@ from online_models.listeners import Audience
 from online_models.popularity import Popularity
 from online_models.ranker import BLOCK, RankerMix
 from online_models.taste import Tops
-from online_models.track import CATALOGUE, COUNTS, META, VECTORS, Doubles, Floats, Rows, TrackTable
+from online_models.track import CATALOGUE, META, VECTORS, Doubles, Floats, Rows, TrackTable
+from online_models.track_rows import apply_sums, newest_sums
 from online_models.two_tower import TwoTower
 from serving.newcomers import Newcomers, find_newcomers
 from streams.messages import Experiment, MessageError, decode
@@ -65,30 +66,32 @@ class Replica:
 
     def apply(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         """Take rows of a topic, in their order; rows that are not for it are left out."""
-        fresh: dict[bytes, dict[int, bytes]] = {COUNTS: {}, VECTORS: {}}
+        if topic == TRACKS_CHANGELOG.name:
+            self._take_tracks(rows)
+            return
         for key, value in rows:
             section = key[:1]
-            if section == META and topic != EXPERIMENTS.name:
-                continue
-            if topic == TRACKS_CHANGELOG.name:
-                if section in fresh and value is not None:
-                    fresh[section][self.table.add(key[1:].decode())] = value
-                    continue
-                row = self.table.apply_row(key, value)
-                if section == CATALOGUE:
-                    self._list(row)
-                    self._stale[row] = None
+            if topic == EXPERIMENTS.name:
+                self._experiment(key.decode("utf-8", "replace"), value)
             elif topic == LISTENERS_CHANGELOG.name and section in (HEAD, PAGE, CHOICES):
                 self.listeners.apply_row(partition, key, value)
             elif topic == RANKER_WEIGHTS.name and section == BLOCK:
                 self.ranker.apply_row(partition, key, value)
-            elif topic == EXPERIMENTS.name:
-                self._experiment(key.decode("utf-8", "replace"), value)
-        for section, newest in fresh.items():
+
+    def _take_tracks(self, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        sums, others = newest_sums(self.table, rows)
+        for key, value in others:
+            if key[:1] == META:
+                continue
+            row = self.table.apply_row(key, value)
+            if key[:1] == CATALOGUE:
+                self._list(row)
+                self._stale[row] = None
+        for section, newest in sums.items():
             if newest:
-                self.table.apply_sums(section, newest)
-        self._stale.update(dict.fromkeys(fresh[VECTORS]))
-        self._newcomers_old |= topic == TRACKS_CHANGELOG.name
+                apply_sums(self.table, section, newest)
+        self._stale.update(dict.fromkeys(sums[VECTORS]))
+        self._newcomers_old = True
 
     def tick(self) -> int:
         """Called again and again: moves what has changed most long ago in the index, as much as others can wait for; answers how much is left.

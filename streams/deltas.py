@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from online_models.colistening import add_pairs
-from online_models.track import CATALOGUE, COLUMNS, COUNTS, META, VECTORS, Doubles, Floats, Rows, TrackTable
+from online_models.track import (
+    CATALOGUE,
+    COLUMNS,
+    COUNTS,
+    META,
+    VECTORS,
+    Doubles,
+    Floats,
+    Rows,
+    TrackTable,
+)
+from online_models.track_rows import apply_sums, newest_sums
 from streams.partitioning import partition_of
 
 VECTORS_PER_DELTA = 1200  # keeps a message of 64-dimensional vectors under a megabyte
@@ -186,29 +197,26 @@ class TrackReplica:
             self.table.counts[rows] -= sums
 
     def apply(self, keeper: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
-        """Take rows of `tracks-changelog`, partition `keeper`, in their order; nothing here reads neighbours."""
+        """Take rows of `tracks-changelog`, partition `keeper`, in their order; neighbours are left out, which nothing reads here."""
         table = self.table
-        fresh: dict[bytes, dict[int, bytes]] = {COUNTS: {}, VECTORS: {}}
-        for key, value in rows:
-            section = key[:1]
-            if section == META:
-                if value is not None:
-                    seen = msgspec.msgpack.decode(value, type=KeeperMeta).seen
-                    self._taken.update({(keeper, source): seq for source, seq in seen.items()})
-            elif section in fresh and value is not None:
-                fresh[section][table.add(key[1:].decode())] = value
-            elif section == CATALOGUE:
+        sums, others = newest_sums(table, rows)
+        for key, value in others:
+            if key[:1] == CATALOGUE:
                 table.apply_row(key, value)
+            elif key[:1] == META and value is not None:
+                seen = msgspec.msgpack.decode(value, type=KeeperMeta).seen
+                self._taken.update({(keeper, source): seq for source, seq in seen.items()})
         self.fit()
         self._forget_taken()
-        if fresh[COUNTS]:
-            self._add_outstanding(keeper, "counts", table.apply_sums(COUNTS, fresh[COUNTS]))
-        if fresh[VECTORS]:
-            overwritten = np.fromiter(fresh[VECTORS], np.int32)
-            learnt = table.vectors[overwritten] - self._base[overwritten]
-            self._base[overwritten] = table.vectors[table.apply_sums(VECTORS, fresh[VECTORS])]
-            table.vectors[overwritten] += learnt
-            self._add_outstanding(keeper, "vectors", overwritten)
+        if sums[COUNTS]:
+            self._add_outstanding(keeper, "counts", apply_sums(table, COUNTS, sums[COUNTS]))
+        if sums[VECTORS]:
+            known = np.fromiter(sums[VECTORS], np.int32)
+            learnt = table.vectors[known] - self._base[known]
+            apply_sums(table, VECTORS, sums[VECTORS])
+            self._base[known] = table.vectors[known]
+            table.vectors[known] += learnt
+            self._add_outstanding(keeper, "vectors", known)
 
     def _forget_taken(self) -> None:
         while self._outstanding:

@@ -10,7 +10,7 @@ from online_models.colistening import session_weights
 from online_models.features import context_of, features, memory_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import KINDS, LIKE, PLAY, SAVE, SHARE, SKIP, Heard
-from online_models.ranker import Ranker
+from online_models.ranker import OBJECTIVES, Ranker
 from online_models.track import COLUMN, COLUMNS, NEIGHBOUR_HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
 from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
@@ -19,6 +19,7 @@ COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blo
 LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing as many
 HISTORY = 20  # tracks heard before a play that it is learnt from
 _EMPTY = np.zeros(0, np.int32)
+_SKIPPED = OBJECTIVES.index("skip")
 
 
 class Lesson:
@@ -114,9 +115,9 @@ class Lesson:
         table, context = self.replica.table, np.array(self._context, np.float64)
         tracks = tracks_of(table, np.array(self._example_rows, np.int32), context[:, 0])
         x = features(context, np.array(self._memory, np.float64), tracks)
-        labels, weights = zip(*map(_example_of, self._events), strict=True)
-        predicted = self.ranker.learn_many(x, np.array(labels), np.array(weights))
-        self.predicted_skips = predicted[np.array(weights)[:, 1] > 0.0, 1].tolist()
+        labels, weights = (np.array(each) for each in zip(*map(_example_of, self._events), strict=True))
+        predicted = self.ranker.learn_many(x, labels, weights)
+        self.predicted_skips = predicted[weights[:, _SKIPPED] > 0.0, _SKIPPED].tolist()
 
     def train_tower(self) -> None:
         """Learn the collected positive plays by the two-tower model, and say which vectors changed."""
@@ -182,3 +183,4 @@ def _parts(
 
 
 assert len(COUNTER_OF_KIND) == len(KINDS)
+assert OBJECTIVES == ("complete", "skip", "like"), "what `_example_of` answers"

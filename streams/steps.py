@@ -62,7 +62,7 @@ class Processor(Protocol):
     inputs : logical topics whose partition of this number is consumed, co-partitioned
     changelog : logical topic that holds the rows and the watermark row
     restores : further compacted topics whose partition of this number is read at restoring (outputs of its own)
-    pace_s : the least time between the beginnings of two steps, so that more arrives; what comes after a pause waits for nothing
+    pace_s : the least time from a commit to the step that the next records begin, so that more arrive; what comes after a pause waits for nothing
     flush_s : seconds between flushes of the coalesced state; a clean stop flushes too
     """
 

@@ -132,7 +132,7 @@ def main() -> None:
     """Measure one, print it, and end at once: nothing that it made is kept, and a stock Faust app may refuse to be cancelled."""
     quiet_logs()
     logging.disable(logging.ERROR)
-    (asyncio.run if sys.argv[1] == "faust" else run_worker)(_report(sys.argv[1], int(sys.argv[2])))
+    run_worker(_report(sys.argv[1], int(sys.argv[2])))
 
 
 async def _report(name: str, events: int) -> None:

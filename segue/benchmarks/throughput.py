@@ -1,6 +1,6 @@
 """Goal: events/s of one worker process, from the broker to committed state. Not a goal: the broker's own limits, several workers.
 
-In one run on one broker, 4 partitions, 180-byte JSON events of 2,000 listeners produced before: (a) a stock Faust agent that counts in a
+In one run on one broker, an embedded broker's partitions, 180-byte JSON events of 2,000 listeners produced before: (a) a stock Faust agent that counts in a
 Table, (b) the same count on the engine, exactly once, (c) the full learner with all models, its track rows preloaded.
 """
 

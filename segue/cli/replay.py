@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
             typer.Option(help="what the next track is guessed with; what fits the source without it"),
         ] = None,
         ask_every: Annotated[int, typer.Option(help="guess before every n-th play; 0 guesses skips alone", min=0)] = 1,
+        step: Annotated[int, typer.Option(help="events learnt together, as in a worker's transaction", min=1)] = 1,
         limit: Annotated[int, typer.Option(help="stop after so many events; 0 reads all", min=0)] = 0,
         plot: Annotated[Path | None, typer.Option(help="where the curves go, as PNG", callback=png)] = Path(
             "replay.png"
@@ -74,7 +75,7 @@ def register(app: typer.Typer) -> None:
                     progress.update(task, completed=done, so_far=f"hit@20 {hits:.3f}")
 
             asked = surface.value if surface is not None else chosen.surface
-            seen = run(events, tracks, seed=seed, ask_every=ask_every, surface=asked, progress=show)
+            seen = run(events, tracks, seed=seed, ask_every=ask_every, surface=asked, step=step, progress=show)
         figures = {"source": chosen.name, "surface": asked, "seed": seed, **seen.summary()}
         _print(seen, figures)
         if plot is not None:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from segue.cli.situation import find_settings
-from streams.runtime.run import run_worker
 
 
 class Kind(StrEnum):
@@ -32,4 +31,6 @@ def register(app: typer.Typer) -> None:
             from streams.runtime.keeper import run
         else:
             from serving.runtime.worker import run
+        from streams.runtime.run import run_worker
+
         run_worker(run(settings))

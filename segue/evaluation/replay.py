@@ -70,26 +70,31 @@ def replay(
     seed: int = 0,
     ask_every: int = 1,
     surface: Surface = "next-up",
+    step: int = 1,
     progress: Progress | None = None,
 ) -> Replay:
     """Predict, reveal, learn, one event after the other.
 
     ask_every : lists are asked for before each so-manieth play, 0 for none
+    step : events learnt together, as a worker learns what came during a transaction; none of them is known before the last is
     surface : of those lists; where it holds new tracks alone, the baselines' lists do too
     """
     cluster = LocalCluster(seed=seed)
     catalogue = cluster.list_tracks(tracks)
     seen = Replay([], [], [], {method: [] for method in METHODS}, set(), catalogue)
-    plays = 0
+    plays, heard = 0, list[ListeningEvent]()
     for number, event in enumerate(events):
         if event.kind == "play":
             plays += 1
             if ask_every and plays % ask_every == 0:
                 _ask(cluster, event, number, surface, seen)
-        predicted = cluster.learn([event])
-        if event.kind in ("play", "skip") and predicted:
-            seen.predicted.append(predicted[0])
-            seen.skipped.append(event.kind == "skip")
+        heard.append(event)
+        if len(heard) == step or number == len(events) - 1:
+            predicted = cluster.learn(heard)
+            if predicted:
+                seen.predicted.extend(predicted)
+                seen.skipped.extend(event.kind == "skip" for event in heard if event.kind in ("play", "skip"))
+            heard.clear()
         seen.events += 1
         if progress is not None:
             progress(number + 1, seen)

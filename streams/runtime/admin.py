@@ -1,7 +1,7 @@
 """Creates Segue's topics, and says where those that are there differ from what is expected."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
@@ -27,38 +27,23 @@ async def create_topics(settings: Settings) -> list[str]:
     admin = AIOKafkaAdminClient(**settings.client())
     await admin.start()
     try:
-        there = set(await admin.list_topics())
-        missing = [topic for topic in TOPICS if settings.topic(topic) not in there]
-        counts = await partition_counts(admin, settings, [topic for topic in TOPICS if topic not in missing])
+        there = await _topics(admin, settings)
+        groups = _groups(settings, there)
+        missing = [topic for topic in TOPICS if topic.name not in there]
         if not missing:
             return []
-        answer = await admin.create_topics([_new(settings, topic, counts) for topic in missing])
-        errors = {each[0]: each[1:] for each in answer.topic_errors}
+        answer = await admin.create_topics([_new(settings, topic, groups) for topic in missing])
+        errors = {settings.logical(each[0]): each[1:] for each in answer.topic_errors}
         for name, (code, *text) in errors.items():
             if code not in (0, TopicAlreadyExistsError.errno):
-                raise TopicsError(f"Kafka refused topic {name}: error {code} {text[0] if text else ''}")
+                raise TopicsError(f"Kafka refused topic {settings.topic(name)}: error {code} {text[0] if text else ''}")
         async with asyncio.timeout(VISIBLE_S):  # brokers hear of new topics a moment after they are made
-            while not {settings.topic(topic) for topic in missing} <= set(await admin.list_topics()):
+            while len(there := await _topics(admin, settings)) < len(TOPICS):
                 await asyncio.sleep(0.05)
-        await partition_counts(admin, settings, TOPICS)  # somebody else may have made some of them just now
-        return [settings.logical(name) for name, (code, *_) in errors.items() if code == 0]
+        _groups(settings, there)  # somebody else may have made some of them at the same moment
+        return [name for name, (code, *_) in errors.items() if code == 0]
     finally:
         await admin.close()
-
-
-async def partition_counts(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[Topic]) -> dict[str, int]:
-    """Partitions by group of the topics that are there; TopicsError where a group disagrees."""
-    described = await admin.describe_topics([settings.topic(topic) for topic in topics]) if topics else []
-    found = {settings.logical(each["topic"]): len(each["partitions"]) for each in described}
-    counts: dict[str, int] = {}
-    for topic in topics:
-        count = found[topic.name]
-        if counts.setdefault(topic.group, count) != count:
-            raise TopicsError(
-                f"topic {settings.topic(topic)} has {count} partitions, others of its group ({topic.group}) {counts[topic.group]}: "
-                "they must agree; delete it or give it as many"
-            )
-    return counts
 
 
 async def count_partitions(settings: Settings) -> dict[str, int]:
@@ -66,19 +51,43 @@ async def count_partitions(settings: Settings) -> dict[str, int]:
     admin = AIOKafkaAdminClient(**settings.client())
     await admin.start()
     try:
-        there = set(await admin.list_topics())
-        missing = [settings.topic(topic) for topic in TOPICS if settings.topic(topic) not in there]
-        if missing:
-            raise TopicsError(f"topic {missing[0]} is missing on {settings.bootstrap}: run `segue topics create`")
-        counts = await partition_counts(admin, settings, TOPICS)
-        if counts["track"] > counts["listener"]:
-            raise TopicsError(
-                f"{counts['track']} partitions of tracks, {counts['listener']} of listeners: expected no more, since a keeper's dead letters "
-                "go to the partition of its number; give the listeners' topics as many"
-            )
-        return counts
+        there = await _topics(admin, settings)
     finally:
         await admin.close()
+    missing = [settings.topic(topic) for topic in TOPICS if topic.name not in there]
+    if missing:
+        raise TopicsError(f"topic {missing[0]} is missing on {settings.bootstrap}: run `segue topics create`")
+    counts = _groups(settings, there)
+    if counts["track"] > counts["listener"]:
+        raise TopicsError(
+            f"{counts['track']} partitions of tracks, {counts['listener']} of listeners: expected no more, since a keeper's dead letters "
+            "go to the partition of its number; give the listeners' topics as many"
+        )
+    return counts
+
+
+async def _topics(admin: AIOKafkaAdminClient, settings: Settings) -> dict[str, int]:
+    """Partitions by logical name of our topics that are there, as one broker knows them; asking for all of them makes none."""
+    ours = {settings.topic(topic): topic.name for topic in TOPICS}
+    described = await admin.describe_topics()
+    return {
+        ours[each["topic"]]: len(each["partitions"])
+        for each in described
+        if each["topic"] in ours and each["partitions"]
+    }
+
+
+def _groups(settings: Settings, there: Mapping[str, int]) -> dict[str, int]:
+    """Partitions by group of the topics that are there; TopicsError where a group disagrees."""
+    counts: dict[str, int] = {}
+    for topic in TOPICS:
+        count = there.get(topic.name)
+        if count is not None and counts.setdefault(topic.group, count) != count:
+            raise TopicsError(
+                f"topic {settings.topic(topic)} has {count} partitions, others of its group ({topic.group}) {counts[topic.group]}: "
+                "they must agree; delete it or give it as many"
+            )
+    return counts
 
 
 def _new(settings: Settings, topic: Topic, counts: dict[str, int]) -> NewTopic:

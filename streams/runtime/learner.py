@@ -27,7 +27,7 @@ class Learner:
     async def start(self) -> None:
         """Read the track rows, then join the group."""
         keepers = (await count_partitions(self.settings))["track"]
-        replica = TrackReplica(TrackTable(), keepers)
+        replica = TrackReplica(TrackTable(neighbours_max=0), keepers)
         tower = TwoTower(replica.table)
 
         def apply(_topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:

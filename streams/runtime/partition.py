@@ -6,9 +6,11 @@ Fail fast: after any error nothing was committed, and a fresh process replays it
 
 import asyncio
 import logging
+import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from faust.types.tuples import TP
@@ -43,8 +45,8 @@ class Partition:
         self._unchecked: dict[str, TP] = {}
         self._reported: dict[str, int] = {}  # where the log began when it was said that something is gone
         self._closing = False
-        self._ended = 0.0  # the last step
-        self._arrived, self._room = asyncio.Event(), asyncio.Event()
+        self._ended = -math.inf  # when the last commit did, monotonic s
+        self._arrived, self._room, self._full = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._room.set()
         self._task = asyncio.create_task(self._run())
 
@@ -69,6 +71,8 @@ class Partition:
             return  # what `close` has left must not be overtaken; the next owner gets all of it
         self._buffer.extend(Record(topic, each.offset, each.key, each.value, each.timestamp) for each in chunk.records)
         self._arrived.set()
+        if len(self._buffer) >= self.step_max:
+            self._full.set()
         if len(self._buffer) >= self.buffered_max:
             self._room.clear()
 
@@ -81,7 +85,6 @@ class Partition:
                 await self._check_new_inputs()
                 due = time.monotonic() >= flush_at
                 await self._step(self._take(), flush=due)
-                self._ended = time.monotonic()
                 if due:
                     flush_at = time.monotonic() + self.processor.flush_s
                 await asyncio.sleep(0)
@@ -105,14 +108,17 @@ class Partition:
         except TimeoutError:
             return not self._closing
         early_s = self._ended + self.processor.pace_s - time.monotonic()
-        if early_s > 0.0 and not self._closing and len(self._buffer) < self.step_max:
-            await asyncio.sleep(early_s)
+        if early_s > 0.0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), early_s)
         return not self._closing
 
     def _take(self) -> list[Record]:
         records, self._buffer = self._buffer[: self.step_max], self._buffer[self.step_max :]
         if not self._buffer and not self._closing:
             self._arrived.clear()
+        if len(self._buffer) < self.step_max and not self._closing:
+            self._full.clear()
         if len(self._buffer) < self.buffered_max:
             self._room.set()
         return records
@@ -128,6 +134,7 @@ class Partition:
         if not fresh and not step:
             return
         await self.store.commit(step, {record.topic: record.offset + 1 for record in fresh})
+        self._ended = time.monotonic()
         for topic, offset in self.store.watermarks.items():
             self.consumer.watermarks[TP(self.store.settings.topic(topic), self.store.partition)] = offset
         self.records += len(fresh)
@@ -158,6 +165,7 @@ class Partition:
         self._closing = True
         self._buffer = []
         self._room.set()
+        self._full.set()
         self._arrived.set()
         await self._task
 

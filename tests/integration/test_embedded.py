@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -61,12 +62,12 @@ async def test_group_of_topics_that_disagrees_is_refused(
     while not set(names) <= set(await admin.list_topics()):
         await asyncio.sleep(0.02)
     await admin.close()
-    answers, ask = [] if seen else [[]], AIOKafkaAdminClient.list_topics
+    answers, ask = list[list[Any]]([] if seen else [[]]), AIOKafkaAdminClient.describe_topics
 
-    async def list_topics(admin: AIOKafkaAdminClient) -> list[str]:
+    async def describe_topics(admin: AIOKafkaAdminClient) -> list[Any]:
         return answers.pop() if answers else await ask(admin)
 
-    monkeypatch.setattr(AIOKafkaAdminClient, "list_topics", list_topics)
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_topics", describe_topics)
 
     with pytest.raises(TopicsError, match="they must agree"):
         await create_topics(settings)

@@ -18,6 +18,7 @@ from online_models.track import (
     TrackTable,
     forward_decay,
 )
+from online_models.track_rows import apply_sums, newest_sums
 
 
 def table_with(*metas: TrackMeta, **bounds: int) -> TrackTable:
@@ -190,6 +191,56 @@ def test_forward_decay_is_finite_and_positive_at_any_valid_time() -> None:
 def test_row_of_a_newer_release_is_refused() -> None:
     with pytest.raises(ValueError, match="row version 9, expected 1"):
         TrackTable(dims=4).apply_row(COUNTS + b"t:t1", b"\x09")
+
+
+def test_sums_of_a_newer_release_are_refused() -> None:
+    table = table_with(BLUE)
+    value = table.encode_row(COUNTS, 1)[1]
+    assert value is not None
+
+    for broken in (b"\x09" + value[1:], b"\x09", b""):
+        with pytest.raises(ValueError, match=r"row version [09], expected 1"):
+            apply_sums(table, COUNTS, {1: broken})
+
+
+def test_vectors_of_another_size_are_refused() -> None:
+    table = table_with(BLUE)
+
+    with pytest.raises(ValueError, match="1 numbers, expected 12"):
+        apply_sums(table, VECTORS, {1: b"\x01" + bytes(4)})
+
+
+@pytest.mark.parametrize("section", [COUNTS, VECTORS])
+def test_many_sums_are_taken_as_one_by_one(section: bytes) -> None:
+    source = catalogue()
+    rows = rows_of(source)
+    source.counts[rows] = np.random.default_rng(1).normal(size=source.counts[rows].shape)
+    encoded = [source.encode_row(section, row) for row in [*rows.tolist(), *rows[:3].tolist()]]
+    encoded[0] = (
+        encoded[0][0],
+        b"\x01" + np.zeros_like(source.vectors[0] if section == VECTORS else source.counts[0]).tobytes(),
+    )
+    if section == COUNTS:
+        encoded.append((COUNTS + b"t:old", b"\x01" + np.array([3.0, 2.0]).tobytes()))  # of a release with fewer columns
+    together, one_by_one = TrackTable(dims=source.dims), TrackTable(dims=source.dims)
+    sums, others = newest_sums(together, [*encoded, (CATALOGUE + b"t:gone", None)])
+    apply_sums(together, section, sums[section])
+    for key, value in encoded:
+        one_by_one.apply_row(key, value)
+
+    assert others == [(CATALOGUE + b"t:gone", None)]
+    assert together.keys == one_by_one.keys
+    assert together.counts.tobytes() == one_by_one.counts.tobytes()
+    assert together.vectors.tobytes() == one_by_one.vectors.tobytes()
+
+
+def test_sums_of_entities_beyond_the_bound_are_left_out() -> None:
+    table = TrackTable(dims=4, entities_max=2)
+    value = b"\x01" + np.ones(len(COLUMN)).tobytes()
+    sums, _ = newest_sums(table, [(COUNTS + b"t:a", value), (COUNTS + b"t:b", value)])
+    apply_sums(table, COUNTS, sums[COUNTS])
+
+    assert table.counts[:2, 0].tolist() == [0.0, 1.0]
 
 
 def test_unknown_section_is_refused() -> None:

@@ -104,35 +104,56 @@ async def test_a_step_takes_no_more_than_it_may() -> None:
         assert [marks["events"] for _, marks in store.commits] == [2, 4, 5]
 
 
-async def test_a_step_rests_after_the_last_one_but_the_first_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    store, rests, sleep = MemoryStore(), list[float](), asyncio.sleep
-    store.processor.pace_s = 60.0
+async def resting(partition: Partition) -> None:
+    """Wait until a step would begin, if the last one were longer ago."""
+    await until(lambda: bool(partition._full._waiters))
 
-    async def rest(seconds: float) -> None:
-        rests.extend([seconds] if seconds > 1.0 else [])
-        await sleep(0)
 
-    monkeypatch.setattr(asyncio, "sleep", rest)
+async def test_a_step_rests_after_the_last_commit_but_the_first_does_not() -> None:
+    store = MemoryStore()
+    store.processor.pace_s = 0.2
     async with running(store) as partition:
         await partition.put(EVENTS, chunk([0]))
         await until(lambda: partition.steps == 1)
-        assert rests == []
+        committed_s = asyncio.get_running_loop().time()
         await partition.put(EVENTS, chunk([1], 1))
+        await resting(partition)
+        assert partition.steps == 1
+        await partition.put(EVENTS, chunk([2], 2))
         await until(lambda: partition.steps == 2)
 
-        assert len(rests) == 1
-        assert 50.0 < rests[0] <= 60.0
+        assert asyncio.get_running_loop().time() - committed_s > 0.15
+        assert store.processor.offsets() == [0, 1, 2]
 
 
-async def test_a_full_step_rests_no_longer() -> None:
+async def test_a_rest_ends_where_a_step_is_full() -> None:
     store = MemoryStore()
-    store.processor.pace_s = 60.0
+    store.processor.pace_s = 3600.0
     async with running(store, step_max=2) as partition:
-        await partition.put(EVENTS, chunk(range(2)))
+        await partition.put(EVENTS, chunk([0]))
         await until(lambda: partition.steps == 1)
-        await partition.put(EVENTS, chunk(range(2, 4), 1))
-
+        await partition.put(EVENTS, chunk([1], 1))
+        await resting(partition)
+        await partition.put(EVENTS, chunk([2, 3], 2))
         await until(lambda: partition.steps == 2)
+        await resting(partition)
+
+        assert [marks["events"] for _, marks in store.commits] == [1, 3]
+
+
+async def test_close_ends_a_rest() -> None:
+    store = MemoryStore()
+    store.processor.pace_s = 3600.0
+    async with running(store) as partition:
+        await partition.put(EVENTS, chunk([0]))
+        await until(lambda: partition.steps == 1)
+        await partition.put(EVENTS, chunk([1], 1))
+        await resting(partition)
+
+        await within(partition.close())
+
+        assert store.closed
+        assert store.processor.offsets() == [0]  # the next owner gets the other
 
 
 async def test_whatever_arrives_during_a_transaction_shares_the_next() -> None:

@@ -59,6 +59,21 @@ def test_asking_changes_nothing_that_is_learnt() -> None:
     assert replayed().state_hash == replay(*made_up_log(), seed=0, ask_every=0).state_hash
 
 
+def test_events_of_a_step_are_predicted_before_any_of_them_is_learnt() -> None:
+    events, tracks = made_up_log()
+    one, eight = replay(events[:8], tracks, ask_every=0), replay(events[:8], tracks, ask_every=0, step=8)
+
+    assert one.predicted[0] == eight.predicted[0] == eight.predicted[1] != one.predicted[1]
+    assert (one.skipped, one.events) == (eight.skipped, eight.events)
+
+
+def test_the_last_step_may_be_short() -> None:
+    events, tracks = made_up_log()
+    seen = replay(events[:10], tracks, ask_every=0, step=4)
+
+    assert (seen.events, len(seen.predicted)) == (10, len(seen.skipped))
+
+
 def test_every_event_is_seen_and_every_play_or_skip_is_predicted() -> None:
     events, tracks = made_up_log()
 

@@ -1,12 +1,15 @@
 """The learner's write path: exact counts, refusals with their reason, erasure, offers counted once."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import pytest
 
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, KINDS
+from online_models.ranker import OBJECTIVES, Ranker
 from streams.deltas import apply_delta, decode_delta
+from streams.lesson import LIKE_SAMPLE
 from streams.messages import Playlist, Profile
 from streams.processor import FUTURE_MS_MAX, LearnerMeta, LearnerProcessor
 from streams.steps import Step
@@ -534,6 +537,48 @@ def test_the_weights_of_the_one_before_are_taken_over() -> None:
         again.restore(RANKER_WEIGHTS.name, key, value)
 
     assert one.ranker.encode("skip") == again.ranker.encode("skip")
+
+
+def id_of_a(sampled: bool) -> str:
+    """An event_id whose play is a negative example of a like, or is not."""
+    marks = ((f"e{n}", blake2b(f"e{n}".encode(), digest_size=6).digest()) for n in range(1000))
+    return next(name for name, mark in marks if (int.from_bytes(mark, "big") % LIKE_SAMPLE == 0) is sampled)
+
+
+@pytest.mark.parametrize(
+    ("kind", "played_ms", "sampled", "expected"),
+    [  # times that each objective saw False and True
+        ("play", 190_000, False, {"complete": [0, 1], "skip": [1, 0], "like": [0, 0]}),
+        ("play", 100_000, False, {"complete": [1, 0], "skip": [1, 0], "like": [0, 0]}),
+        ("play", 190_000, True, {"complete": [0, 1], "skip": [1, 0], "like": [1, 0]}),
+        ("skip", 10_000, False, {"complete": [1, 0], "skip": [0, 1], "like": [0, 0]}),
+        ("like", None, False, {"complete": [0, 0], "skip": [0, 0], "like": [0, 1]}),
+        ("save", None, True, {"complete": [0, 0], "skip": [0, 0], "like": [0, 1]}),
+        ("block", None, False, {"complete": [0, 0], "skip": [0, 0], "like": [0, 0]}),
+    ],
+)
+def test_what_an_event_is_an_example_of(
+    kind: str, played_ms: int | None, sampled: bool, expected: dict[str, list[int]]
+) -> None:
+    one = learner(track("t1"))
+
+    learn(one, event(kind=kind, played_ms=played_ms, event_id=id_of_a(sampled)))
+
+    assert dict(zip(OBJECTIVES, one.ranker.histograms.sum(2).tolist(), strict=True)) == expected
+    assert one.ranker.examples.tolist() == [sum(seen) for seen in expected.values()]
+    assert len(one.lesson.predicted_skips) == (kind in ("play", "skip"))
+
+
+def test_a_negative_example_of_a_like_weighs_for_those_left_out() -> None:
+    one, other = learner(track("t1")), learner(track("t1"))
+    learn(one, event(event_id=id_of_a(True)))
+    learn(other, event(kind="like", event_id=id_of_a(True)))
+    like = OBJECTIVES.index("like")
+    before = Ranker().model.intercepts[like]
+    odds = 0.02 / 0.98
+
+    assert (before - one.ranker.model.intercepts[like]) == pytest.approx(0.01 * LIKE_SAMPLE * odds / (1 + odds))
+    assert (other.ranker.model.intercepts[like] - before) == pytest.approx(0.01 / (1 + odds))
 
 
 def personal(step: Step) -> dict[bytes, bytes | None]:

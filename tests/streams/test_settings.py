@@ -20,6 +20,12 @@ def test_environment_goes_before_what_was_found() -> None:
     assert Settings.from_env({}, embedded="found:1").bootstrap == "found:1"
 
 
+def test_an_embedded_broker_has_two_partitions_unless_told() -> None:
+    assert Settings.from_env({}, embedded="found:1").partitions == 2
+    assert Settings.from_env({"SEGUE_PARTITIONS": "8"}, embedded="found:1").partitions == 8
+    assert Settings.from_env(HERE, embedded="found:1").partitions == 4
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

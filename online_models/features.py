@@ -49,7 +49,7 @@ def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple
     since_ms = max(0, at_ms - listener.last_ms)
     fade, pace = 2.0 ** (-since_ms / _HOUR_MS), 2.0 ** (-since_ms / _PACE_MS)
     same_session = since_ms <= SESSION_GAP_MS
-    places = listener.habit_places(at_ms)
+    endings, pause, pace_at, hour_at = listener.habit_places(at_ms)
     plays, skips = listener.habit_plays, listener.habit_skips
     return (
         at_ms,
@@ -63,8 +63,14 @@ def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple
         listener.hour_skips * fade,
         listener.pace_plays * pace,
         listener.pace_skips * pace,
-        *[plays[place] for place in places],
-        *[skips[place] for place in places],
+        plays[endings],
+        plays[pause],
+        plays[pace_at],
+        plays[hour_at],
+        skips[endings],
+        skips[pause],
+        skips[pace_at],
+        skips[hour_at],
         *listener.shares,
         *listener.outcomes,
     )

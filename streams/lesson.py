@@ -17,9 +17,9 @@ from streams.deltas import TrackReplica
 
 COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks")
 LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing as many
+COMPLETE = 90  # percent heard that are the whole track
 HISTORY = 20  # tracks heard before a play that it is learnt from
 _EMPTY = np.zeros(0, np.int32)
-_SKIPPED = OBJECTIVES.index("skip")
 
 
 class Lesson:
@@ -45,7 +45,7 @@ class Lesson:
         self._context: list[tuple[float, ...]] = []
         self._memory: list[tuple[float, ...]] = []
         self._example_rows: list[int] = []
-        self._events: list[Heard] = []
+        self._events: list[tuple[int, int, int, int]] = []  # kind, share, mark, at_ms of each example
         self._counted: list[tuple[int, int, float]] = []  # row, column, how much
         self._heard: list[list[str]] = []  # before each positive play: what was heard, oldest first
         self._heard_rows: list[int] = []
@@ -58,7 +58,7 @@ class Lesson:
             self._context.append(context_of(listener, event.start_ms, hour))
             self._memory.append(memory_of(listener, event.track_id, event.artist_id))
             self._example_rows.append(row)
-            self._events.append(event)
+            self._events.append((event.kind, event.share, event.mark, event.at_ms))
         self._counted.append((row, COLUMN[COUNTER_OF_KIND[event.kind]], 1.0))
         before = listener.heard[-HISTORY:]
         heard = listener.learn_one(event)
@@ -109,15 +109,22 @@ class Lesson:
         return pairs_from[chosen].astype(np.int32), pairs_to[chosen].astype(np.int32), weights[chosen]
 
     def _rank(self) -> None:
-        self.predicted_skips = []
         if not self._events:
+            self.predicted_skips = []
             return
-        table, context = self.replica.table, np.array(self._context, np.float64)
-        tracks = tracks_of(table, np.array(self._example_rows, np.int32), context[:, 0])
-        x = features(context, np.array(self._memory, np.float64), tracks)
-        labels, weights = (np.array(each) for each in zip(*map(_example_of, self._events), strict=True))
-        predicted = self.ranker.learn_many(x, labels, weights)
-        self.predicted_skips = predicted[weights[:, _SKIPPED] > 0.0, _SKIPPED].tolist()
+        kinds, shares, marks, _ = np.array(self._events, np.int64).T
+        context, rows = np.array(self._context, np.float64), np.array(self._example_rows, np.int32)
+        x = features(context, np.array(self._memory, np.float64), tracks_of(self.replica.table, rows, context[:, 0]))
+        played, skipped = kinds == PLAY, kinds == SKIP
+        heard = played | skipped
+        of = {  # labels and weights of each objective
+            "complete": (played & (shares >= COMPLETE), heard),
+            "skip": (skipped, heard),
+            "like": (~heard, np.where(heard, LIKE_SAMPLE * (marks % LIKE_SAMPLE == 0), 1)),
+        }
+        labels, weights = (np.stack([of[name][each] for name in OBJECTIVES], 1) for each in (0, 1))
+        predicted = self.ranker.learn_many(x, labels, weights.astype(np.float64))
+        self.predicted_skips = predicted[heard, OBJECTIVES.index("skip")].tolist()
 
     def train_tower(self) -> None:
         """Learn the collected positive plays by the two-tower model, and say which vectors changed."""
@@ -138,16 +145,12 @@ class Lesson:
         counted = np.array(self._counted, np.float64)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
         entries = [_parts(table, rows, columns, amounts)]
-        plays = [
-            (row, event)
-            for row, event in zip(self._example_rows, self._events, strict=True)
-            if event.kind in (PLAY, SKIP)
-        ]
-        if plays:
-            rows = np.array([row for row, _ in plays], np.int32)
-            at_ms = np.array([event.at_ms for _, event in plays], np.float64)
-            skipped = np.array([event.kind == SKIP for _, event in plays], np.float64)
-            completed = np.array([event.kind == PLAY and event.share >= 90 for _, event in plays], np.float64)
+        kinds, shares, _, ended_ms = np.array(self._events, np.int64).reshape(-1, 4).T
+        plays = (kinds == PLAY) | (kinds == SKIP)
+        if plays.any():
+            rows, at_ms = np.array(self._example_rows, np.int32)[plays], ended_ms[plays].astype(np.float64)
+            skipped = (kinds[plays] == SKIP).astype(np.float64)
+            completed = (1.0 - skipped) * (shares[plays] >= COMPLETE)
             weight_90 = forward_decay(at_ms, 90.0)
             for name, amounts in (
                 ("completes", completed),
@@ -163,15 +166,6 @@ class Lesson:
         return unique.astype(np.int32), sums
 
 
-def _example_of(event: Heard) -> tuple[tuple[bool, bool, bool], tuple[float, float, float]]:
-    """Labels and weights of an event in the order of `ranker.OBJECTIVES`: complete, skip, like."""
-    if event.kind not in (PLAY, SKIP):
-        return (False, False, True), (0.0, 0.0, 1.0)
-    played = event.kind == PLAY
-    like = float(LIKE_SAMPLE) if event.mark % LIKE_SAMPLE == 0 else 0.0
-    return (played and event.share >= 90, not played, False), (1.0, 1.0, like)
-
-
 def _parts(
     table: TrackTable, rows: Rows, columns: "np.ndarray[tuple[int, ...], np.dtype[np.intp]]", amounts: Doubles
 ) -> tuple[Rows, ...]:
@@ -183,4 +177,3 @@ def _parts(
 
 
 assert len(COUNTER_OF_KIND) == len(KINDS)
-assert OBJECTIVES == ("complete", "skip", "like"), "what `_example_of` answers"

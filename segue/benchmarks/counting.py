@@ -17,7 +17,7 @@ import msgspec
 from streams.messages import ListeningEvent, MessageError, decode
 from streams.runtime.engine import Engine
 from streams.runtime.learner import Learner
-from streams.runtime.run import quiet_logs, run_worker
+from streams.runtime.run import quiet_logs, run_process
 from streams.runtime.settings import Settings
 from streams.steps import Output, Record, Step
 from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS, PLAYLISTS
@@ -132,7 +132,7 @@ def main() -> None:
     """Measure one, print it, and end at once: nothing that it made is kept, and a stock Faust app may refuse to be cancelled."""
     quiet_logs()
     logging.disable(logging.ERROR)
-    run_worker(_report(sys.argv[1], int(sys.argv[2])))
+    run_process(_report(sys.argv[1], int(sys.argv[2])))
 
 
 async def _report(name: str, events: int) -> None:

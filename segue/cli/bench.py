@@ -43,8 +43,9 @@ def register(app: typer.Typer) -> None:
             figures |= asyncio.run(measure_throughput(events))
         if what in (What.freshness, What.all):
             from segue.benchmarks.freshness import measure_freshness
+            from streams.runtime.run import run_process
 
-            figures |= asyncio.run(measure_freshness(seconds, events_per_s=events_per_s, requests_per_s=requests_per_s))
+            figures |= run_process(measure_freshness(seconds, events_per_s=events_per_s, requests_per_s=requests_per_s))
         table = Table("figure", "value", box=None)
         for name, value in figures.items():
             table.add_row(name, f"{value:,.1f}")

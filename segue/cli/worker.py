@@ -31,6 +31,6 @@ def register(app: typer.Typer) -> None:
             from streams.runtime.keeper import run
         else:
             from serving.runtime.worker import run
-        from streams.runtime.run import run_worker
+        from streams.runtime.run import run_process
 
-        run_worker(run(settings))
+        run_process(run(settings))

@@ -47,6 +47,7 @@ class Engine:
         self.partitions: dict[int, Partition] = {}
         self._inputs = frozenset(settings.topic(topic) for topic in inputs)
         self._stopping = False
+        self._owned: set[TP] = set()
         self._assigned = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._app = self._faust_app()
@@ -107,7 +108,7 @@ class Engine:
     async def _deliver(self, stream: Any) -> None:
         async for event in stream.events():
             tp = event.message.tp
-            if self._stopping or tp not in self._app.consumer.assignment():
+            if self._stopping or tp not in self._owned:
                 continue  # its new owner will get it; opening a store now would fence that one
             await self._open(tp.partition).put(tp, event.value)
 
@@ -116,12 +117,14 @@ class Engine:
             await self._app.consumer.commit_watermarks()
 
     async def _were_assigned(self, _app: faust.App, assigned: set[TP], **_: Any) -> None:
+        self._owned |= assigned
         for number in sorted({tp.partition for tp in assigned if tp.topic in self._inputs}):
             if not self._stopping:
                 self._open(number)
         self._assigned.set()
 
     async def _revoked(self, _app: faust.App, revoked: set[TP], **_: Any) -> None:
+        self._owned -= revoked
         await self._close(sorted({tp.partition for tp in revoked if tp.topic in self._inputs}))
         await self._app.consumer.commit_watermarks()
         for tp in revoked:

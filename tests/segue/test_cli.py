@@ -101,6 +101,7 @@ def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
         "replay",
         "topics",
         "tail",
+        "dead-letters",
     ):
         assert f"  {command} " in done.stdout
     assert "Exit codes: 0 done, 1 failed, 2 wrong usage" in " ".join(done.stdout.split())

@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import msgspec
+
+WATERMARK = b"w"  # key of the changelog row of the watermarks
+
 
 class Record(NamedTuple):
     """One consumed message. `topic` is the logical name, without the configured prefix."""
@@ -56,6 +60,27 @@ def unseen(records: Sequence[Record], watermarks: Mapping[str, int]) -> list[Rec
     return fresh
 
 
+def laid_out(step: Step, changelog: str, watermarks: Mapping[str, int]) -> list[Output]:
+    """The records of a commit, in their order: rows, outputs, the watermarks after it."""
+    rows = [Output(changelog, key, value) for key, value in step.rows.items()]
+    return [*rows, *step.outputs, Output(changelog, WATERMARK, msgspec.msgpack.encode(dict(watermarks)))]
+
+
+class Numbering:
+    """Chunks of an input are numbered from 0 in each epoch, of an assignment or a seek: another number means that one was lost on the way."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, tuple[object, int]] = {}
+
+    def next(self, topic: str, epoch: object) -> tuple[int, bool]:
+        """The number that the chunk which has arrived must have, and whether its epoch is new."""
+        known, number = self._next.get(topic, (None, 0))
+        new = known != epoch
+        number = 0 if new else number
+        self._next[topic] = epoch, number + 1
+        return number, new
+
+
 class Processor(Protocol):
     """The pure core of one partition of one worker.
 
@@ -83,3 +108,16 @@ class Processor(Protocol):
 
     def flush(self, now_ms: int) -> Step:
         """Hand out the coalesced state that is due (empty where there is none)."""
+
+
+def next_step(
+    processor: Processor, records: Sequence[Record], watermarks: Mapping[str, int], now_ms: int, *, flush: bool
+) -> tuple[Step, list[Record]]:
+    """What is to be committed next, with the coalesced state where `flush`; and the records that it has taken."""
+    fresh = unseen(records, watermarks)
+    step = processor.step(fresh, now_ms) if fresh else Step()
+    if flush:
+        flushed = processor.flush(now_ms)
+        step.rows.update(flushed.rows)
+        step.outputs.extend(flushed.outputs)
+    return step, fresh

@@ -17,7 +17,7 @@ from segue.evaluation.replay import METHODS, Replay
 from streams.messages import decode, encode
 from streams.runtime.partition import CHUNK_LOST, FAILED, REFUSED
 from streams.runtime.settings import Settings
-from streams.runtime.store import WATERMARK
+from streams.steps import WATERMARK
 from streams.topics import TOPICS, Topic
 from streams.unsent import UNSENT
 

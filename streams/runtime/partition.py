@@ -17,8 +17,8 @@ from faust.types.tuples import TP
 
 from streams.runtime.exits import CHUNK_LOST, FAILED, REFUSED
 from streams.runtime.store import Store
-from streams.runtime.transport import Chunk, ChunkConsumer, Epoch
-from streams.steps import Record, Step, unseen
+from streams.runtime.transport import Chunk, ChunkConsumer
+from streams.steps import Numbering, Record, next_step
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Partition:
         self.records = self.steps = self.lost_to_retention = 0
         self.restored = asyncio.Event()
         self._buffer: list[Record] = []
-        self._expected: dict[str, tuple[Epoch, int]] = {}
+        self._numbering = Numbering()
         self._unchecked: dict[str, TP] = {}
         self._reported: dict[str, int] = {}  # where the log began when it was said that something is gone
         self._closing = False
@@ -53,9 +53,8 @@ class Partition:
     async def put(self, tp: TP, chunk: Chunk) -> None:
         """Take a chunk; waits where the buffer is full."""
         topic = self.store.settings.logical(tp.topic)
-        epoch, number = self._expected.get(topic, (None, 0))
-        if epoch != chunk.epoch:
-            epoch, number = chunk.epoch, 0
+        number, new = self._numbering.next(topic, chunk.epoch)
+        if new:
             self._unchecked[topic] = tp
         if chunk.number != number:
             log.critical(
@@ -65,7 +64,6 @@ class Partition:
                 number,
             )
             os._exit(CHUNK_LOST)
-        self._expected[topic] = chunk.epoch, number + 1
         await self._room.wait()
         if self._closing:
             return  # what `close` has left must not be overtaken; the next owner gets all of it
@@ -124,13 +122,8 @@ class Partition:
         return records
 
     async def _step(self, records: Sequence[Record], *, flush: bool) -> None:
-        fresh = unseen(records, self.store.watermarks)
         now_ms = time.time_ns() // 1_000_000
-        step = self.processor.step(fresh, now_ms) if fresh else Step()
-        if flush:
-            flushed = self.processor.flush(now_ms)
-            step.rows.update(flushed.rows)
-            step.outputs.extend(flushed.outputs)
+        step, fresh = next_step(self.processor, records, self.store.watermarks, now_ms, flush=flush)
         if not fresh and not step:
             return
         await self.store.commit(step, {record.topic: record.offset + 1 for record in fresh})

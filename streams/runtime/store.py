@@ -19,9 +19,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.runtime.settings import Settings
-from streams.steps import Processor, Step
+from streams.steps import WATERMARK, Processor, Step, laid_out
 
-WATERMARK = b"w"
 REQUEST_BYTES_MAX = 16 << 20
 # A broker answers a fetch when there are records, or after this long: the time that a partition may lose which could not be asked for
 # while the others were. Shorter waits keep brokers and readers busy with asking.
@@ -74,19 +73,14 @@ class Store:
 
     async def commit(self, step: Step, watermarks: Mapping[str, int]) -> None:
         """One transaction; see the module's numbered steps."""
-        producer, topic = self._producer, self.settings.topic
+        producer, name_of = self._producer, self.settings.topic
         assert producer is not None, "a store is opened before it commits"
-        changelog = topic(self.processor.changelog)
         marks = {**self.watermarks, **watermarks}
         async with producer.transaction():
-            sent = [
-                await producer.send(changelog, value, key, partition=self.partition) for key, value in step.rows.items()
-            ]
-            for output in step.outputs:
-                partition = self.partition if output.partition is None else output.partition
-                sent.append(await producer.send(topic(output.topic), output.value, output.key, partition=partition))
-            mark = msgspec.msgpack.encode(marks)
-            sent.append(await producer.send(changelog, mark, WATERMARK, partition=self.partition))
+            sent = []
+            for topic, key, value, to in laid_out(step, self.processor.changelog, marks):
+                partition = self.partition if to is None else to
+                sent.append(await producer.send(name_of(topic), value, key, partition=partition))
             await asyncio.gather(*sent)  # a record that the broker refused must not be missing from what is committed
         self.watermarks = marks
 

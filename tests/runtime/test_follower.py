@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from streams.runtime import follower as follower_module
 from streams.runtime.exits import FAILED
 from streams.runtime.follower import SLICE, Apply, Follower, end_process
-from streams.runtime.store import WATERMARK
+from streams.steps import WATERMARK
 from tests.runtime.fakes import DEADLINE_S, SETTINGS, Ended, Reader, Rec, turns, until
 
 ROWS = "rows"

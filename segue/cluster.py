@@ -2,20 +2,22 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from segue.embedded.kafka import EmbeddedKafka
+from segue.embedded.kafka import BrokerError, EmbeddedKafka
 from segue.embedded.running import announce, withdraw
 from segue.errors import SituationError
-from segue.supervisor import Worker, segue_argv
+from segue.supervisor import PAUSES_S, Worker, segue_argv
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 
 WORKERS = ("keeper", "learner", "serving")
 READY_S = 90.0
+BROKER_LOOK_S = 0.2
 
 
 class RunningCluster:
@@ -82,6 +84,23 @@ class RunningCluster:
         await self._stack.enter_async_context(kafka)
         announce(kafka.bootstrap)
         self._stack.callback(withdraw)
+        watching = asyncio.create_task(self._keep_broker(kafka))
+        self._stack.push_async_callback(asyncio.wait, [watching])
+        self._stack.callback(watching.cancel)
+
+    async def _keep_broker(self, kafka: EmbeddedKafka) -> None:
+        """Start the broker again, on its data, wherever its process has ended."""
+        for failures in itertools.count():
+            while kafka.pids:
+                await asyncio.sleep(BROKER_LOOK_S)
+            pause_s = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
+            self.say(f"the broker's process has ended; starting it again in {pause_s:g} s")
+            await asyncio.sleep(pause_s)
+            kafka.launch()
+            try:
+                await kafka.answers()
+            except BrokerError as error:  # policy: said, and tried again
+                self.say(str(error))
 
     async def _ready(self) -> None:
         self.say(f"starting {', '.join(self.names)}")

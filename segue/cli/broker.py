@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from segue.errors import InputError
-
 
 def register(app: typer.Typer) -> None:
     @app.command()
@@ -29,18 +27,16 @@ def register(app: typer.Typer) -> None:
 
 async def _run(port: int | None, data: Path | None) -> None:
     from segue.embedded.kafka import EmbeddedKafka
-    from segue.embedded.running import announce, home, running_broker, withdraw
-
-    if running_broker() is not None:
-        raise InputError(f"a Kafka is already up in {home()}: stop it first, or set SEGUE_HOME to another folder")
+    from segue.embedded.running import announce, claim, withdraw
 
     ended = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, ended.set)
-    async with EmbeddedKafka(data, port=port) as kafka:
-        announce(kafka.bootstrap)
-        try:
-            print(f"Kafka ready at {kafka.bootstrap}", flush=True)
-            await ended.wait()
-        finally:
-            withdraw()
+    with claim():
+        async with EmbeddedKafka(data, port=port) as kafka:
+            announce(kafka.bootstrap)
+            try:
+                print(f"Kafka ready at {kafka.bootstrap}", flush=True)
+                await ended.wait()
+            finally:
+                withdraw()

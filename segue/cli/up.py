@@ -45,12 +45,16 @@ def register(app: typer.Typer) -> None:
             source_of(events, source)  # a wrong path is said before anything starts
         if demo and not seconds and not sys.stdout.isatty():
             seconds = DEMO_S
-        with _foreground() if demo else contextlib.nullcontext():
-            figures = asyncio.run(_up(events, source, fresh, seconds, listeners))
+        from segue.embedded.running import claim
+
+        with claim() as home, _foreground() if demo else contextlib.nullcontext():
+            if fresh:
+                _forget_all(home)
+            figures = asyncio.run(_up(home, events, source, seconds, listeners))
         write_figures(json_path, figures)
 
 
-async def _up(events: Path | None, source: str | None, fresh: bool, seconds: float, listeners: int) -> dict[str, Any]:
+async def _up(home: Path, events: Path | None, source: str | None, seconds: float, listeners: int) -> dict[str, Any]:
     from segue.cli.show import Show
     from segue.cluster import RunningCluster
     from segue.playing import Played
@@ -59,7 +63,7 @@ async def _up(events: Path | None, source: str | None, fresh: bool, seconds: flo
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, ended.set)
     say = Notes()
-    cluster = RunningCluster(_home(fresh), say)
+    cluster = RunningCluster(home, say)
     show = Show(cluster, say)
 
     async def start(stack: contextlib.AsyncExitStack) -> None:
@@ -117,18 +121,11 @@ def _foreground() -> Iterator[None]:
         os.tcsetpgrp(terminal, before)
 
 
-def _home(fresh: bool) -> Path:
-    from segue.embedded.running import home, running_broker
-
-    if running_broker() is not None:
-        raise InputError(f"a Segue is already up in {home()}: stop it first, or set SEGUE_HOME to another folder")
+def _forget_all(folder: Path) -> None:
     elsewhere = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    if fresh and elsewhere:
+    if elsewhere:
         raise InputError(
             f"--fresh with KAFKA_BOOTSTRAP_SERVERS={elsewhere}: that Kafka keeps what was learnt; "
             "begin anew there by another SEGUE_TOPIC_PREFIX, without --fresh"
         )
-    if fresh:
-        shutil.rmtree(home() / "data", ignore_errors=True)
-    home().mkdir(parents=True, exist_ok=True)
-    return home()
+    shutil.rmtree(folder / "data", ignore_errors=True)

@@ -63,13 +63,19 @@ async def up(home: Path, *arguments: str) -> AsyncIterator[Up]:
 
 async def ask(home: Path, *arguments: str) -> Any:
     """The JSON that another command prints."""
+    code, out, err = await told(home, *arguments)
+
+    assert code == 0, err.decode()
+    return orjson.loads(out)
+
+
+async def told(home: Path, *arguments: str) -> tuple[int | None, bytes, bytes]:
+    """Exit code, standard output and errors of another command."""
     process = await asyncio.create_subprocess_exec(
         *segue_argv(*arguments), env=environ(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     out, err = await asyncio.wait_for(process.communicate(), 60.0)
-
-    assert process.returncode == 0, err.decode()
-    return orjson.loads(out)
+    return process.returncode, out, err
 
 
 @pytest.mark.kafka
@@ -82,12 +88,9 @@ async def test_log_is_learnt_once_however_often_up_is_started(tmp_path: Path) ->
 
         assert (known["plays"], known["skips"], known["events"]) == (40, 20, 60)
         assert known["recent_tracks"][0] == "Song 3 – Ann"
-        second = await asyncio.create_subprocess_exec(
-            *segue_argv("up"), env=environ(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        _, err = await asyncio.wait_for(second.communicate(), 60.0)
+        code, _, err = await told(home, "up")
 
-        assert (second.returncode, b"already up" in err) == (2, True)
+        assert (code, b"already up" in err) == (2, True)
         learner = next(child for child in first.children() if child.cmdline()[-1] == "learner")
         learner.send_signal(signal.SIGKILL)
         await until("the supervisor says why it starts the learner again", lambda: "ended with -9" in first.said, 30.0)
@@ -97,6 +100,22 @@ async def test_log_is_learnt_once_however_often_up_is_started(tmp_path: Path) ->
     assert figures["restarts"] >= 1
     async with up(home, "--events", str(path)) as again:
         await until("it says that all was played", lambda: "60 of them before" in again.said, 120.0)
+
+        assert (await ask(home, "listener", "ann", "--json"))["events"] == 60
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+async def test_a_broker_that_dies_is_started_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    path, home = log(tmp_path), tmp_path / "home"
+    async with up(home, "--events", str(path)) as running:
+        await until("the log is learnt", lambda: "learnt all 60 events" in running.said, 120.0)
+        broker = next(child for child in running.children() if child.name() == "java")
+        broker.send_signal(signal.SIGKILL)
+        await until("it is said", lambda: "the broker's process has ended" in running.said, 30.0)
+        async with asyncio.timeout(90.0):
+            while (await told(home, "playlist", "ann"))[0] == 1:  # not up yet
+                pass
 
         assert (await ask(home, "listener", "ann", "--json"))["events"] == 60
 

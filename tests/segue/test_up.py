@@ -11,6 +11,8 @@ import pytest
 from segue.cli.show import Show
 from segue.cli.up import until_ended
 from segue.cluster import RunningCluster
+from segue.embedded.running import claim
+from segue.errors import InputError
 from segue.simulation.traffic import Figures
 from streams.runtime.settings import Settings
 from tests.segue.test_cli import segue
@@ -74,6 +76,22 @@ def test_a_setting_that_cannot_be_used_ends_up_with_2(tmp_path: Path) -> None:
 
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "SEGUE_PARTITIONS='lots', expected a whole number" in done.stderr
+
+
+def test_a_folder_is_held_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGUE_HOME", str(tmp_path))
+    with claim() as folder, pytest.raises(InputError, match="already up"), claim():
+        raise AssertionError("not reached")
+    with claim() as again:
+        assert again == folder == tmp_path
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = segue("up", home=tmp_path, SEGUE_HOME=str(tmp_path / "file" / "home"))
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "expected a folder that can be written: set SEGUE_HOME" in done.stderr
 
 
 def test_there_are_figures_even_where_nothing_came_up() -> None:

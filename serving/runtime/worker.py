@@ -20,6 +20,7 @@ from aiokafka.errors import CommitFailedError
 from serving.radio import Radio
 from serving.replica import Replica
 from streams.messages import MessageError, Playlist, PlaylistRequest, decode, encode
+from streams.runtime.access import check_rights
 from streams.runtime.admin import count_partitions
 from streams.runtime.exits import FAILED
 from streams.runtime.follower import Follower, end_process
@@ -246,4 +247,9 @@ def _now_ms() -> float:
 async def run(settings: Settings) -> None:
     """Run a serving worker until SIGTERM or Ctrl-C."""
     worker = ServingWorker(settings)
-    await run_until_signalled(worker.start, worker.stop, "serving ready")
+
+    async def start() -> None:
+        await check_rights(settings, NAME)
+        await worker.start()
+
+    await run_until_signalled(start, worker.stop, "serving ready")

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Mapping
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError
 
+from streams.rights import Right
+from streams.runtime.access import AccessError, administering, allowed_on, lacking
 from streams.runtime.settings import Settings
 from streams.topics import TOPICS, Topic
 
@@ -23,10 +25,10 @@ async def create_topics(settings: Settings) -> list[str]:
     ------
     TopicsError
         where topics of one group have different partition counts: a worker could not own "partition 3 of each"
+    AccessError
+        where our user may not
     """
-    admin = AIOKafkaAdminClient(**settings.client())
-    await admin.start()
-    try:
+    async with administering(settings) as admin:
         there = await _topics(admin, settings)
         groups = _groups(settings, there)
         missing = [topic for topic in TOPICS if topic.name not in there]
@@ -36,24 +38,20 @@ async def create_topics(settings: Settings) -> list[str]:
         errors = {settings.logical(each[0]): each[1:] for each in answer.topic_errors}
         for name, (code, *text) in errors.items():
             if code not in (0, TopicAlreadyExistsError.errno):
+                if code == TopicAuthorizationFailedError.errno:
+                    raise AccessError(lacking(Right("topic", settings.topic(name), "Create"), settings, "admin"))
                 raise TopicsError(f"Kafka refused topic {settings.topic(name)}: error {code} {text[0] if text else ''}")
         async with asyncio.timeout(VISIBLE_S):  # brokers hear of new topics a moment after they are made
             while len(there := await _topics(admin, settings)) < len(TOPICS):
                 await asyncio.sleep(0.05)
         _groups(settings, there)  # somebody else may have made some of them at the same moment
         return [name for name, (code, *_) in errors.items() if code == 0]
-    finally:
-        await admin.close()
 
 
 async def count_partitions(settings: Settings) -> dict[str, int]:
     """Partitions by group ("listener", "track", "single") as they are on the broker."""
-    admin = AIOKafkaAdminClient(**settings.client())
-    await admin.start()
-    try:
+    async with administering(settings) as admin:
         there = await _topics(admin, settings)
-    finally:
-        await admin.close()
     missing = [settings.topic(topic) for topic in TOPICS if topic.name not in there]
     if missing:
         raise TopicsError(f"topic {missing[0]} is missing on {settings.bootstrap}: run `segue topics create`")
@@ -70,11 +68,16 @@ async def _topics(admin: AIOKafkaAdminClient, settings: Settings) -> dict[str, i
     """Partitions by logical name of our topics that are there, as one broker knows them; asking for all of them makes none."""
     ours = {settings.topic(topic): topic.name for topic in TOPICS}
     described = await admin.describe_topics()
-    return {
+    there = {
         ours[each["topic"]]: len(each["partitions"])
         for each in described
         if each["topic"] in ours and each["partitions"]
     }
+    if unseen := {name for name, logical in ours.items() if logical not in there}:  # not there, or not for us to see
+        for name, operations in (await allowed_on(admin, unseen)).items():
+            if "Describe" not in operations:
+                raise AccessError(lacking(Right("topic", name, "Describe"), settings))
+    return there
 
 
 def _groups(settings: Settings, there: Mapping[str, int]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.runtime.access import AccessError, refused
 from streams.runtime.exits import FAILED
 from streams.runtime.settings import Settings
 from streams.runtime.store import READER
@@ -114,8 +115,12 @@ class Follower:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # policy: what it holds would grow old in silence; its owner is told
-            log.exception("the follower of %s failed", sorted({tp.topic for tp in self._wanted}))
-            self._error = error
+            reason = refused(error, "Read", self.settings)
+            if reason is None:
+                log.exception("the follower of %s failed", sorted({tp.topic for tp in self._wanted}))
+            else:
+                log.error("%s", reason)
+            self._error = error if reason is None else AccessError(reason)
             self._caught_up.set()
             if self._failed is not None:
                 self._failed()

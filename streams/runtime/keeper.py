@@ -2,6 +2,7 @@
 
 from online_models.track import TrackTable
 from streams.keeper import KeeperProcessor
+from streams.runtime.access import check_rights
 from streams.runtime.engine import Engine
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
@@ -12,4 +13,9 @@ NAME = "keeper"
 async def run(settings: Settings) -> None:
     """Run a track keeper until SIGTERM or Ctrl-C."""
     engine = Engine(settings, NAME, lambda number: KeeperProcessor(number, TrackTable()), KeeperProcessor.inputs)
-    await run_until_signalled(engine.start, engine.stop, "keeper ready")
+
+    async def start() -> None:
+        await check_rights(settings, NAME)
+        await engine.start()
+
+    await run_until_signalled(start, engine.stop, "keeper ready")

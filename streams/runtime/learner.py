@@ -6,6 +6,7 @@ from online_models.track import TrackTable
 from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
 from streams.processor import LearnerProcessor
+from streams.runtime.access import check_rights
 from streams.runtime.admin import count_partitions
 from streams.runtime.engine import Engine
 from streams.runtime.follower import Follower, end_process
@@ -53,4 +54,9 @@ class Learner:
 async def run(settings: Settings) -> None:
     """Run a learner until SIGTERM or Ctrl-C."""
     learner = Learner(settings)
-    await run_until_signalled(learner.start, learner.stop, "learner ready")
+
+    async def start() -> None:
+        await check_rights(settings, NAME)
+        await learner.start()
+
+    await run_until_signalled(start, learner.stop, "learner ready")

@@ -62,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         protocol = _one_of(env, "KAFKA_SECURITY_PROTOCOL", _PROTOCOLS)
         if protocol.startswith("SASL") and not env.get("KAFKA_SASL_USERNAME"):
             raise SettingsError(f"KAFKA_SASL_USERNAME is not set, expected a user's name with {protocol}")
+        if protocol.startswith("SASL") and not env.get("KAFKA_SASL_PASSWORD"):
+            raise SettingsError(f"KAFKA_SASL_PASSWORD is not set, expected the user's password with {protocol}")
         return cls(
             bootstrap=address,
             prefix=env.get("SEGUE_TOPIC_PREFIX", ""),
@@ -75,6 +77,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ssl_certfile=env.get("KAFKA_SSL_CERTFILE"),
             ssl_keyfile=env.get("KAFKA_SSL_KEYFILE"),
         )
+
+    def __repr__(self) -> str:
+        """All but the password: settings end up in logs."""
+        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "sasl_password"}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def environ(self) -> dict[str, str]:
         """The same settings as environment variables, for a child process."""
@@ -107,12 +114,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return 1 if topic.group == "single" else self.partitions
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """The TLS context, or None where none is wanted."""
+        """The TLS context, or None where none is wanted: certificates and host names are checked, always.
+
+        Raises
+        ------
+        SettingsError
+            where a file cannot be read
+        """
         if "SSL" not in self.security_protocol.replace("SASL", ""):
             return None
-        context = ssl.create_default_context(cafile=self.ssl_cafile)
+        try:
+            context = ssl.create_default_context(cafile=self.ssl_cafile)
+        except OSError as error:
+            raise SettingsError(
+                f"KAFKA_SSL_CAFILE={self.ssl_cafile!r}: expected a file of certificates in PEM: {error}"
+            ) from error
         if self.ssl_certfile:
-            context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
+            try:
+                context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, password="")
+            except (OSError, ValueError) as error:
+                raise SettingsError(
+                    f"KAFKA_SSL_CERTFILE={self.ssl_certfile!r}, KAFKA_SSL_KEYFILE={self.ssl_keyfile!r}: expected a certificate and its key "
+                    f"in PEM, without a passphrase: {error}"
+                ) from error
         return context
 
     def client(self) -> dict[str, Any]:

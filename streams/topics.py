@@ -36,15 +36,30 @@ _ROWS = (
     ("segment.bytes", "67108864"),
     ("max.message.bytes", "16777216"),
 )
+# A person's rows: what a tombstone replaces leaves the disk within a day, however seldom the rows change.
+_PERSONAL = ("max.compaction.lag.ms", "86400000")
+# Of a topic that cannot be erased by key: a message outlives its retention by a day at most, not by Kafka's week.
+_DAILY = ("segment.ms", "86400000")
 # What others may send: a dead letter must hold it, in base64 and with its reason.
 _INPUT = (("max.message.bytes", "2097152"),)
 
 LISTENING_EVENTS = Topic(
-    "listening-events", "user_id", "delete", "listener", "plays, skips, likes: what listeners did", _INPUT
+    "listening-events", "user_id", "delete", "listener", "plays, skips, likes: what listeners did", (*_INPUT, _DAILY)
 )
 TRACKS = Topic("tracks", "track_id", "compact", "track", "the catalogue; a tombstone removes a track", _INPUT)
 LISTENERS = Topic(
-    "listeners", "user_id", "compact", "listener", "profiles; a tombstone erases the person everywhere", _INPUT
+    "listeners",
+    "user_id",
+    "compact",
+    "listener",
+    "profiles; a tombstone erases the person everywhere",
+    (
+        *_INPUT,
+        _PERSONAL,
+        ("min.cleanable.dirty.ratio", "0.2"),
+        ("segment.ms", "3600000"),  # an open segment is never compacted, nor is what its tombstones erase
+        ("delete.retention.ms", "604800000"),  # a learner that was away for a week still reads every tombstone
+    ),
 )
 PLAYLIST_REQUESTS = Topic(
     "playlist-requests",
@@ -54,14 +69,14 @@ PLAYLIST_REQUESTS = Topic(
     "who wants a playlist, for which surface",
     (*_INPUT, ("retention.ms", "3600000"), ("segment.ms", "600000")),  # nobody waits longer for an answer
 )
-PLAYLISTS = Topic("playlists", "user_id", "delete", "listener", "answers, and the impression log", _INPUT)
+PLAYLISTS = Topic("playlists", "user_id", "delete", "listener", "answers, and the impression log", (*_INPUT, _DAILY))
 DEAD_LETTERS = Topic(
     "dead-letters",
     "as received",
     "delete",
     "listener",
     "what could not be used, with its bytes and why",
-    (("max.message.bytes", "4194304"),),
+    (("max.message.bytes", "4194304"), _DAILY),
 )
 TRACK_DELTAS = Topic(
     "track-deltas",
@@ -71,7 +86,14 @@ TRACK_DELTAS = Topic(
     "what learners add to track rows",
     (("max.message.bytes", "16777216"),),
 )
-LISTENERS_CHANGELOG = Topic("listeners-changelog", "section + user_id", "compact", "listener", "listener rows", _ROWS)
+LISTENERS_CHANGELOG = Topic(
+    "listeners-changelog",
+    "section + user_id",
+    "compact",
+    "listener",
+    "listener rows",
+    (*_ROWS, _PERSONAL, ("delete.retention.ms", "86400000")),  # no follower falls a day behind
+)
 TRACKS_CHANGELOG = Topic(
     "tracks-changelog", "section + entity key", "compact", "track", "track, artist and tag rows", _ROWS
 )

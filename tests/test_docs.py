@@ -12,7 +12,9 @@ from online_models.listener import Listener
 from online_models.listener_rows import CHOICES, HEAD, PAGE
 from online_models.ranker import BLOCK
 from online_models.track import CATALOGUE, COUNTERS, COUNTS, META, NEIGHBOURS, VECTORS
+from segue.cli.forget import KEPT, until_name
 from segue.cli.rows import described
+from segue.erasure import SECTIONS
 from segue.evaluation.replay import METHODS, Replay
 from streams.messages import decode, encode
 from streams.runtime.partition import CHUNK_LOST, FAILED, REFUSED
@@ -91,6 +93,11 @@ FIGURES = {
     "throughput": returned_keys("segue/benchmarks/throughput.py", "measure_throughput"),
     "freshness": returned_keys("segue/benchmarks/freshness.py", "measure_freshness"),
     "produce": {"tracks", "events"},
+    "forget": {
+        *("known", "unread", "removed_profile", "rows_left", "compacted_within_ms"),
+        *(f"removed_{name}" for name in SECTIONS.values()),
+        *(until_name(topic) for topic in KEPT),
+    },
     "listener": set(described(Listener("ann"))) | returned_keys("segue/cli/rows.py", "_listener"),
     "track": returned_keys("segue/cli/rows.py", "_tracks") | set(COUNTERS),
 }

@@ -45,6 +45,8 @@ def log(folder: Path) -> Path:
         (("tail", "gossip"), "topic 'gossip': unknown, expected one of listening-events"),
         (("playlist", "x" * 200), "USER has 200 characters"),
         (("playlist", "ann", "--size", "0"), "--size"),
+        (("forget", "x" * 200), "USER has 200 characters"),
+        (("forget", ""), "USER has 0 characters"),
         (("worker", "dreamer"), "dreamer"),
         (("up", "--events", "nowhere"), "nowhere: no such file or folder"),
         (("sing",), "sing"),
@@ -61,7 +63,14 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(tmp_path: Path, argument
 
 @pytest.mark.parametrize(
     "arguments",
-    [("playlist", "ann"), ("listener", "ann"), ("export", "tracks"), ("topics", "create"), ("worker", "learner")],
+    [
+        ("playlist", "ann"),
+        ("listener", "ann"),
+        ("forget", "ann"),
+        ("export", "tracks"),
+        ("topics", "create"),
+        ("worker", "learner"),
+    ],
 )
 def test_without_a_kafka_a_command_ends_with_1_and_says_what_to_do(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = segue(*arguments, home=tmp_path)
@@ -97,6 +106,7 @@ def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
         "simulate",
         "playlist",
         "listener",
+        "forget",
         "export",
         "replay",
         "topics",

@@ -124,14 +124,14 @@ class RankerMix:
         name = key[1:].decode()
         if key[:1] != BLOCK or value is None or name not in self.blocks:
             return
-        blocks = self.blocks[name]
-        blocks[partition] = decode_block(value)
-        place, examples = OBJECTIVES.index(name), np.array([block.examples for block in blocks.values()], np.float64)
+        self.blocks[name][partition] = decode_block(value)
+        blocks = [block for _, block in sorted(self.blocks[name].items())]  # in one order: workers sum alike
+        place, examples = OBJECTIVES.index(name), np.array([block.examples for block in blocks], np.float64)
         if examples.sum() <= 0:
             return
         share = examples / examples.sum()
-        self._weights[:, place] = share @ np.array([_in_order(block, block.weights) for block in blocks.values()])
-        self._intercepts[place] = share @ np.array([block.intercept for block in blocks.values()])
+        self._weights[:, place] = share @ np.array([_in_order(block, block.weights) for block in blocks])
+        self._intercepts[place] = share @ np.array([block.intercept for block in blocks])
 
     def score_many(self, x: Doubles) -> dict[str, Doubles]:
         """Probability per objective, float64[n] each, of float64[n, len(FEATURES)]."""

@@ -106,7 +106,7 @@ def read_counts(table: TrackTable, delta: TrackDelta) -> tuple[Rows, Doubles, Ro
     counts_at, pairs_from, pairs_to = (
         _places(each, size) for each in (delta.counts_at, delta.pairs_from, delta.pairs_to)
     )
-    counts = np.frombuffer(delta.counts).reshape(len(counts_at), len(COLUMNS))
+    counts = _sums(delta.counts, len(counts_at))
     weights = np.frombuffer(delta.pair_weights)
     if not len(pairs_from) == len(pairs_to) == len(weights):
         raise ValueError(f"track delta: {len(pairs_from)} x {len(pairs_to)} pairs of {len(weights)} weights")
@@ -141,6 +141,21 @@ def _places(buffer: bytes, size: int) -> Rows:
     if len(places) and not (places.min() >= 0 and places.max() < size):
         raise ValueError(f"track delta: a place outside of its {size} keys")
     return places
+
+
+def _sums(buffer: bytes, size: int) -> Doubles:
+    """float64[size, len(COLUMNS)], zero in columns that the sender's release did not have."""
+    numbers = np.frombuffer(buffer)
+    width = len(numbers) // size if size else 0
+    if size * width != len(numbers) or width > len(COLUMNS):
+        raise ValueError(
+            f"track delta: {len(numbers)} sums of {size} entities, expected at most {len(COLUMNS)} of each"
+        )
+    if width == len(COLUMNS):
+        return numbers.reshape(size, width)
+    sums = np.zeros((size, len(COLUMNS)))
+    sums[:, :width] = numbers.reshape(size, width)
+    return sums
 
 
 class TrackReplica:

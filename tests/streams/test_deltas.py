@@ -7,7 +7,7 @@ import pytest
 
 from online_models.initial import initial_vector
 from online_models.track import COLUMN, COLUMNS, Rows, TrackTable
-from streams.deltas import TrackReplica, apply_delta, decode_delta, encode_delta
+from streams.deltas import TrackDelta, TrackReplica, apply_delta, decode_delta, encode_delta
 from streams.keeper import KeeperProcessor
 from streams.steps import Record
 from streams.topics import TRACK_DELTAS
@@ -294,3 +294,23 @@ def test_the_oldest_deltas_are_trusted_to_the_keeper_where_too_many_are_outstand
         replica.apply(0, take(one, each))
 
     assert [before, seen(replica)] == [3.0, 5.0]
+
+
+def test_counts_of_an_older_release_have_fewer_columns() -> None:
+    table = TrackTable(dims=DIMS)
+    delta = TrackDelta(0, 1, ["t:t1"], counts_at=np.zeros(1, np.int32).tobytes(), counts=np.ones(2).tobytes())
+
+    apply_delta(table, delta)
+
+    assert table.counts[table.index("t:t1")].tolist() == [1.0, 1.0, *[0.0] * (len(COLUMNS) - 2)]
+
+
+@pytest.mark.parametrize("numbers", [3, 2 * len(COLUMNS) + 2])
+def test_counts_that_fit_no_release_are_refused_whole(numbers: int) -> None:
+    table = TrackTable(dims=DIMS)
+    delta = TrackDelta(0, 1, ["t:t1", "t:t2"], np.arange(2, dtype=np.int32).tobytes(), np.ones(numbers).tobytes())
+
+    with pytest.raises(ValueError, match="expected at most 13 of each"):
+        apply_delta(table, delta)
+
+    assert len(table) == 1

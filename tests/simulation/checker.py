@@ -1,5 +1,6 @@
 """What a history must come to, whatever happened on the way. Each check answers sentences about what is wrong; none is good."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +11,17 @@ import numpy as np
 from online_models.initial import initial_vector
 from online_models.listener import Listener
 from online_models.listener_rows import HEAD, KINDS, PAGE, PAGE_EVENTS, user_of
-from online_models.ranker import decode_block
+from online_models.ranker import OBJECTIVES, decode_block
 from online_models.track import COLUMN, COUNTERS, META, NEIGHBOURS, TrackTable
 from streams.deltas import apply_delta, decode_delta, keeper_of
+from streams.messages import DeadLetter
 from streams.processor import LearnerMeta
+from streams.steps import WATERMARK
 from streams.topics import DEAD_LETTERS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACK_DELTAS, TRACKS_CHANGELOG
-from tests.simulation.process import DIMS, WATERMARK
+from tests.simulation.process import DIMS
+from tests.simulation.replicas import unequal_replicas
 from tests.simulation.workload import KEEPERS, LEARNERS, Workload
-from tests.simulation.world import World
+from tests.simulation.world import POISONED, World
 
 EXACT, CLOSE = len(COUNTERS), 1e-9
 
@@ -27,13 +31,15 @@ class Durable:
     """What the log holds in the end, as somebody reads it who comes new.
 
     listeners : rows by partition; metas : the learners' exact counts
-    dead : the dead letters, sorted; offsets in them are the same in every history, since inputs are written without faults
+    dead : the dead letters of inputs, sorted, without when they were written; their offsets are the same in every history, since inputs
+        are written without faults; poisoned : how many of deltas
     tables : by keeper partition; examples : seen by the ranker, by (partition, objective)
     """
 
     listeners: list[dict[bytes, bytes]]
     metas: list[LearnerMeta]
-    dead: list[bytes]
+    dead: list[str]
+    poisoned: int
     tables: list[TrackTable]
     examples: dict[tuple[int, bytes], int]
 
@@ -41,14 +47,15 @@ class Durable:
 def durable(world: World) -> Durable:
     """Read everything from the log."""
     listeners, metas, tables = list[dict[bytes, bytes]](), list[LearnerMeta](), list[TrackTable]()
-    examples, dead = dict[tuple[int, bytes], int](), list[bytes]()
+    examples, letters = dict[tuple[int, bytes], int](), list[DeadLetter]()
     for number in range(LEARNERS):
         rows = world.log.latest(LISTENERS_CHANGELOG.name, number)
-        rows.pop(WATERMARK, None)
+        rows = {key: value for key, value in rows.items() if key != WATERMARK}
         meta = msgspec.msgpack.decode(rows.pop(META), type=LearnerMeta) if META in rows else LearnerMeta()
         listeners.append(rows)
         metas.append(msgspec.structs.replace(meta, seq=0))
-        dead += [record.value or b"" for record in world.log.all(DEAD_LETTERS.name, number)]
+        values = [record.value or b"" for record in world.log.all(DEAD_LETTERS.name, number)]
+        letters += [msgspec.json.decode(value, type=DeadLetter) for value in values]
         for key, value in world.log.latest(RANKER_WEIGHTS.name, number).items():
             examples[number, key] = decode_block(value).examples
     for number in range(KEEPERS):
@@ -57,13 +64,29 @@ def durable(world: World) -> Durable:
             if key not in (WATERMARK, META):
                 table.apply_row(key, value)
         tables.append(table)
-    return Durable(listeners, metas, sorted(dead), tables, examples)
+    dead = [_timeless(each) for each in letters if each.topic != TRACK_DELTAS.name]
+    return Durable(listeners, metas, sorted(dead), len(letters) - len(dead), tables, examples)
+
+
+def _timeless(letter: DeadLetter) -> str:
+    """What does not depend on the clock of who wrote it."""
+    return re.sub(r"is [\d,]+ s ahead", "is ahead", repr(msgspec.structs.replace(letter, at_ms=0)))
 
 
 def differences(world: World, calm: Durable) -> list[str]:
     """Everything that is wrong with how a history ended."""
     seen = durable(world)
-    return [*compare(seen, calm), *by_hand(seen, world.workload), *conserved(world, seen)]
+    wrong = [
+        *world.wrong,
+        *compare(seen, calm),
+        *learnt(world, seen, calm),
+        *by_hand(seen, world.workload),
+        *conserved(world, seen),
+    ]
+    wrong += unequal_replicas(world.log, world.serving)
+    if seen.poisoned != world.times["poisoned"]:
+        wrong.append(f"{seen.poisoned} dead letters of deltas, expected {world.times['poisoned']}")
+    return wrong
 
 
 def compare(seen: Durable, calm: Durable) -> list[str]:
@@ -78,11 +101,16 @@ def compare(seen: Durable, calm: Durable) -> list[str]:
         wrong.append(f"{len(seen.dead)} dead letters, expected {len(calm.dead)}")
     for number, (mine, theirs) in enumerate(zip(seen.tables, calm.tables, strict=True)):
         wrong += [f"keeper {number}, {each}" for each in _table_differences(mine, theirs)]
-    wrong += [
-        f"ranker {place} learnt {count} examples of {calm.examples.get(place, 0)}"
-        for place, count in seen.examples.items()
-        if count > calm.examples.get(place, 0)
-    ]
+    return wrong
+
+
+def learnt(world: World, seen: Durable, calm: Durable) -> list[str]:
+    """The rankers have learnt each example once, but for what was learnt between a flush and the end of a process."""
+    wrong = list[str]()
+    for (number, key), there in calm.examples.items():
+        count, lost = seen.examples.get((number, key), 0), int(world.lost[number, OBJECTIVES.index(key[1:].decode())])
+        if not there - lost <= count <= there:
+            wrong.append(f"ranker {number}, {key!r}: learnt {count} examples of {there}, of which {lost} may be lost")
     return wrong
 
 
@@ -132,11 +160,15 @@ def by_hand(seen: Durable, workload: Workload) -> list[str]:
     sums = [sum(getattr(meta, name) for meta in seen.metas) for name in ("events", "duplicates", "dead_letters")]
     if sums != [workload.events, workload.duplicates, workload.refused]:
         wrong.append(f"learnt, repeated, refused {sums}, expected {workload}")
-    if len(seen.dead) != workload.refused:
-        wrong.append(f"{len(seen.dead)} dead letters, expected {workload.refused}")
-    expected: dict[tuple[str, str], float] = {(each, kind + "s"): n for (each, kind), n in workload.tracks.items()}
-    expected |= {(each, "trials"): n for each, n in workload.trials.items()}
-    for (track_id, column), count in expected.items():
+    refused = workload.refused + workload.refused_tracks
+    if len(seen.dead) != refused:
+        wrong.append(f"{len(seen.dead)} dead letters, expected {refused}")
+    blocked = {user: kept for rows in seen.listeners for user, kept in _blocked(rows).items() if kept}
+    if blocked != (expected := {user: list(kept) for user, kept in workload.blocked.items() if kept}):
+        wrong.append(f"blocked {blocked}, expected {expected}")
+    sums_of: dict[tuple[str, str], float] = {(each, kind + "s"): n for (each, kind), n in workload.tracks.items()}
+    sums_of |= {(each, "trials"): n for each, n in workload.trials.items()}
+    for (track_id, column), count in sums_of.items():
         table = seen.tables[keeper_of("t:" + track_id, KEEPERS)]
         found = float(table.counts[table.index("t:" + track_id), COLUMN[column]])
         if found != count:
@@ -144,12 +176,21 @@ def by_hand(seen: Durable, workload: Workload) -> list[str]:
     return wrong
 
 
+def _blocked(rows: dict[bytes, bytes]) -> dict[str, list[str]]:
+    return {user_of(key): list(Listener.restore(user_of(key), rows.get).blocked) for key in rows if key[:1] == HEAD}
+
+
 def conserved(world: World, seen: Durable) -> list[str]:
     """The keepers' rows are the sum of the committed deltas, each once; who lives holds what the log holds, and learners read it."""
     wrong = list[str]()
     for number, (table, owner) in enumerate(zip(seen.tables, world.owners("keeper"), strict=True)):
         summed, taken = TrackTable(dims=DIMS), dict[tuple[int, int], bytes | None]()
+        for topic, partition, key, value in world.workload.rows:
+            if (topic, partition) == (TRACKS_CHANGELOG.name, number) and key is not None and key != META:
+                summed.apply_row(key, value)
         for record in world.log.all(TRACK_DELTAS.name, number):
+            if record.key == POISONED:
+                continue
             delta = decode_delta(record.value)
             place = delta.source, delta.seq
             if place not in taken:

@@ -57,6 +57,15 @@ class Log:
         self._end(transactional_id, "aborted")
         return Producer(self, transactional_id, epoch)
 
+    def fenced(self, producer: "Producer") -> bool:
+        """Whether a newer producer has its transactional id."""
+        return producer._epoch != self._epochs[producer._id]
+
+    def expire(self, transactional_id: str) -> None:
+        """A transaction that took too long: it ends without effect, and whoever began it is fenced."""
+        self._epochs[transactional_id] = self._epochs.get(transactional_id, 0) + 1
+        self._end(transactional_id, "aborted")
+
     def read(self, topic: str, partition: int, start: int, limit: int) -> tuple[list[Record], int]:
         """Committed records from offset `start` on, and where to read on."""
         records = list[Record]()
@@ -68,6 +77,10 @@ class Log:
             if entry.transaction.state == "committed":
                 records.append(Record(topic, entry.offset, entry.key, entry.value, 0))
         return records, start
+
+    def end(self, topic: str, partition: int) -> int:
+        """The offset that the next record will have."""
+        return self._next.get((topic, partition), 0)
 
     def all(self, topic: str, partition: int) -> list[Record]:
         """Everything that a reader from the beginning sees."""
@@ -125,6 +138,11 @@ class Producer:
         """End the transaction: all of it is readable now."""
         self._check()
         self._log._end(self._id, "committed")
+
+    def abort(self) -> None:
+        """End the transaction without effect."""
+        self._check()
+        self._log._end(self._id, "aborted")
 
     def _check(self) -> None:
         if self._log.fencing and self._epoch != self._log._epochs[self._id]:

@@ -1,30 +1,32 @@
-"""Seeded histories of crashes, fenced owners and redelivery: whatever happens, the exact state is that of a calm history.
+"""Seeded histories of faults: whatever happens, the exact state is that of a calm history, and nothing else is wrong either (`checker`).
 
-One seed again:  .venv/bin/python -m pytest 'tests/simulation/test_histories.py' -k 'seed-17]'
+One seed again:  .venv/bin/python -m tests.simulation.soak --first 17 --seeds 1;  more of them:  make soak SEEDS=20000
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import pytest
 
 from online_models.listener import Listener
 from online_models.listeners import Listeners
+from online_models.ranker import Ranker
+from serving.filters import FILTERS
+from serving.radio import Radio
+from serving.replica import Replica
 from streams.keeper import KeeperProcessor
 from streams.topics import TOPICS
-from tests.simulation.checker import Durable, by_hand, conserved, differences, durable
-from tests.simulation.workload import Workload, make_workload
-from tests.simulation.world import CALM, Faults, World
+from tests.simulation.checker import by_hand, conserved, differences, durable
+from tests.simulation.history import EVERYTHING, HISTORIES, WORKLOADS, calm, live, problems, workload_of
+from tests.simulation.seeds import FAILED_ONCE
+from tests.simulation.workload import make_workload
+from tests.simulation.world import CALM, World
 
-HISTORIES, WORKLOADS = 100, 6
-EVERYTHING = Faults(crash=0.15, kill=0.1, takeover=0.2, rewind=0.2, repeat=0.2, compact=0.2)
-
-
-@cache
-def calm(number: int) -> tuple[Workload, Durable]:
-    """A workload, and what it comes to where nothing fails."""
-    world = World(make_workload(number), seed=number, faults=CALM)
-    world.run()
-    return world.workload, durable(world)
+SEEDS = [*range(HISTORIES), *(seed for seed in FAILED_ONCE if seed >= HISTORIES)]
+HAPPENED = (
+    *("crashes", "fenced", "killed", "taken over", "rewound", "lost", "repeated", "poisoned", "compacted", "asked"),
+    *("crash", "refuse", "expire", "seize"),
+)
 
 
 @cache
@@ -33,26 +35,11 @@ def lived(seed: int) -> World:
     return live(seed, EVERYTHING)
 
 
-def live(seed: int, faults: Faults, sabotage: str = "") -> World:
-    """A history that has come to its end."""
-    world = World(calm(seed % WORKLOADS)[0], seed, faults, sabotage=sabotage)
-    try:
-        world.run()
-    except Exception as error:
-        error.add_note(str(world))
-        raise
-    return world
-
-
-@pytest.mark.parametrize("seed", range(HISTORIES), ids="seed-{}".format)
+@pytest.mark.parametrize("seed", SEEDS, ids="seed-{}".format)
 def test_whatever_fails_the_state_is_that_of_a_calm_history(seed: int) -> None:
-    expected = calm(seed % WORKLOADS)[1]
-    world = live(seed, Faults.draw(seed))
+    wrong = problems(seed)
 
-    wrong = differences(world, expected)
-
-    again = f"again: .venv/bin/python -m pytest 'tests/simulation/test_histories.py' -k 'calm_history and seed-{seed}]'"
-    assert not wrong, "\n".join([*wrong[:10], again, str(world)])
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("number", range(WORKLOADS), ids="workload-{}".format)
@@ -63,14 +50,15 @@ def test_a_calm_history_comes_to_what_one_counts_by_hand(number: int) -> None:
     seen = durable(world)
 
     assert [*by_hand(seen, world.workload), *conserved(world, seen)] == []
-    assert world.crashes == world.fenced == 0
+    assert world.wrong == []
+    assert {name for name, times in world.times.items() if times} == {"asked"}
 
 
-@pytest.mark.parametrize("fault", ["crashes", "fenced", "killed", "taken_over", "rewound", "repeated", "compacted"])
+@pytest.mark.parametrize("fault", HAPPENED)
 def test_histories_hold_every_fault(fault: str) -> None:
-    worlds = [lived(seed) for seed in range(3)]
+    worlds = [lived(seed) for seed in range(4)]
 
-    assert sum(getattr(world, fault) for world in worlds) > 0
+    assert sum(world.times[fault] for world in worlds) > 0
 
 
 def test_the_same_seed_is_the_same_history() -> None:
@@ -93,10 +81,10 @@ def test_another_seed_is_another_history() -> None:
 
 def _noticed(sabotage: str = "") -> list[str]:
     """What the checker says of the first history in which it says something."""
-    for seed in range(12):
+    for seed in range(8):
         try:
-            wrong = differences(live(seed, EVERYTHING, sabotage), calm(seed % WORKLOADS)[1])
-        except ValueError as error:  # the rows do not fit each other
+            wrong = differences(live(seed, EVERYTHING, sabotage), calm(workload_of(seed))[1])
+        except (ValueError, AssertionError) as error:  # the rows do not fit each other
             wrong = [str(error)]
         if wrong:
             return wrong
@@ -107,7 +95,7 @@ def test_the_checker_says_nothing_where_nothing_is_broken() -> None:
     assert _noticed() == []
 
 
-@pytest.mark.parametrize("sabotage", ["watermark", "watermark-first", "transaction", "fencing", "restore"])
+@pytest.mark.parametrize("sabotage", ["watermark", "watermark-first", "transaction", "fencing", "restore", "numbering"])
 def test_the_checker_notices_an_engine_that_is_broken(sabotage: str) -> None:
     assert _noticed(sabotage) != []
 
@@ -131,8 +119,9 @@ def test_the_checker_notices_deltas_that_count_twice(monkeypatch: pytest.MonkeyP
     add = KeeperProcessor._add
 
     def forgetful(self: KeeperProcessor, *args: object) -> None:
-        self.seen = {}
+        known, self.seen = self.seen, {}
         add(self, *args)  # type: ignore[arg-type]
+        self.seen = known | self.seen
 
     monkeypatch.setattr(KeeperProcessor, "_add", forgetful)
 
@@ -156,3 +145,37 @@ def test_the_checker_notices_playlists_that_count_twice(monkeypatch: pytest.Monk
     monkeypatch.setattr(Listener, "offer", lambda *_: None)
 
     assert any("trials" in each for each in _noticed())
+
+
+@pytest.mark.usefixtures("known")
+def test_the_checker_notices_blocked_tracks_in_a_slate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FILTERS, "blocked", lambda _query, candidates: candidates.rows >= 0)
+    monkeypatch.setattr(Radio, "_check", lambda *_: None)
+
+    assert any("holds blocked" in each for each in _noticed())
+
+
+@pytest.mark.usefixtures("known")
+def test_the_checker_notices_removed_tracks_in_a_slate(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Replica._take_tracks
+
+    def keep_all(self: Replica, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        take(self, [row for row in rows if row[1] is not None])
+
+    monkeypatch.setattr(Replica, "_take_tracks", keep_all)
+
+    assert any("holds unknown or removed" in each for each in _noticed())
+
+
+@pytest.mark.usefixtures("known")
+def test_the_checker_notices_a_history_that_is_not_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Listener, "_drop_oldest", lambda _: None)
+
+    assert any("history, at most 64" in each for each in _noticed())
+
+
+@pytest.mark.usefixtures("known")
+def test_the_checker_notices_weights_that_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ranker, "restore", lambda *_: None)
+
+    assert any("examples of" in each for each in _noticed())

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast soak check format bench quality clean
+.PHONY: help install demo test test-fast soak fuzz check format bench quality clean
 
 help:            ## what there is to type
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | expand -t 14
@@ -31,6 +31,9 @@ test-fast: install ## the tests that need no Kafka and no real logs
 
 soak: install    ## many simulated histories of faults, one a seed (SEEDS=2000 FIRST=0)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.simulation.soak --seeds $(or $(SEEDS),2000) --first $(or $(FIRST),0) $(ARGS)
+
+fuzz: install    ## broken messages into every worker's core, each accounted for (MESSAGES=100000 SEED=1)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --messages $(or $(MESSAGES),100000) --seed $(or $(SEED),1) $(ARGS)
 
 check: install   ## style, types, import rules
 	@$(BIN)/ruff check .

@@ -1,13 +1,16 @@
 """The answer: the slate written out, with scores, channels and reasons."""
 
+import msgspec
 import numpy as np
 
 from serving.candidates.followers import FOLLOWED
 from serving.candidates.popular import country_of
 from serving.slate import Place, Query, Ranked, Trace
-from streams.messages import Playlist, Slot
+from streams.messages import VALUE_BYTES_MAX, Playlist, Slot, encode
 
 MODEL = "segue-1"
+BYTES_MAX = VALUE_BYTES_MAX - 1000  # the worker still adds how fresh it is
+ESCAPED, SLOT_BYTES = 6, 800  # bytes of a character in JSON, and of a slot without its texts, at most
 _REASONS = {
     "two-tower": "close to what you heard lately",
     "favourites": "one of your favourites",
@@ -23,7 +26,7 @@ def answer(
 ) -> Playlist:
     """The playlist message."""
     explain = query.request.explain
-    return Playlist(
+    made = Playlist(
         request_id=query.request.request_id,
         user_id=query.request.user_id,
         surface=query.request.surface,
@@ -37,6 +40,17 @@ def answer(
         removed=trace.removed if explain else {},
         channels=trace.proposed if explain else {},
     )
+    return fitted(made)
+
+
+def fitted(playlist: Playlist, bytes_max: int = BYTES_MAX) -> Playlist:
+    """The playlist, without its last tracks where titles of thousands of bytes make it larger than a message may be."""
+    texts = sum(len(each.title) + len(each.artist) + len(each.reason) + len(each.track_id) for each in playlist.tracks)
+    if ESCAPED * texts + SLOT_BYTES * (len(playlist.tracks) + 1) <= bytes_max // 2:
+        return playlist  # as every catalogue of titles has it: nothing is encoded twice
+    while playlist.tracks and len(encode(playlist)) > bytes_max:
+        playlist = msgspec.structs.replace(playlist, tracks=playlist.tracks[: len(playlist.tracks) * 9 // 10])
+    return playlist
 
 
 def _slot(query: Query, ranked: Ranked, place: Place, number: int) -> Slot:

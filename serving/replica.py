@@ -35,6 +35,7 @@ class Replica:
 
     queries : the last vectors that were searched for
     refresh_ticks : ticks between two looks for new tracks
+    experiments_max : more are refused, until some are removed
     new_plays_max : plays and offers up to which a track is new; newcomers_max : of them that are looked at
     """
 
@@ -47,6 +48,7 @@ class Replica:
         refresh_ticks: int = 20,
         new_plays_max: int = 20,
         newcomers_max: int = 2000,
+        experiments_max: int = 100,
     ) -> None:
         self.table = TrackTable() if table is None else table
         self.index: VectorIndex = AdaptiveIndex(dims=self.table.dims + 1) if index is None else index
@@ -55,7 +57,7 @@ class Replica:
         self.ranker, self.tower = RankerMix(), TwoTower(self.table)
         self.popularity, self.tops, self.bandit = Popularity(self.table), Tops(self.table), Thompson(self.table)
         self.experiments: dict[str, Experiment] = {}
-        self.broken_experiments = 0
+        self.broken_experiments, self.experiments_max = 0, experiments_max
         self.song = np.zeros(0, np.int32)  # tracks of one number are the same song
         self.new_plays_max, self.newcomers_max = new_plays_max, newcomers_max
         self._songs: dict[tuple[str, str], int] = {}
@@ -70,10 +72,11 @@ class Replica:
             self._take_tracks(rows)
             return
         for key, value in rows:
+            if topic == EXPERIMENTS.name:  # which anybody may write to
+                self._experiment(key, value)
+                continue
             section = key[:1]
-            if topic == EXPERIMENTS.name:
-                self._experiment(key.decode("utf-8", "replace"), value)
-            elif topic == LISTENERS_CHANGELOG.name and section in (HEAD, PAGE, CHOICES):
+            if topic == LISTENERS_CHANGELOG.name and section in (HEAD, PAGE, CHOICES):
                 self.listeners.apply_row(partition, key, value)
             elif topic == RANKER_WEIGHTS.name and section == BLOCK:
                 self.ranker.apply_row(partition, key, value)
@@ -159,12 +162,18 @@ class Replica:
             title = meta.title.casefold().split(" - ")[0].split(" (")[0].strip()
             self.song[row] = self._songs.setdefault((title, meta.artist_id or meta.artist or ""), len(self._songs) + 1)
 
-    def _experiment(self, name: str, value: bytes | None) -> None:
-        if value is None:
-            self.experiments.pop(name, None)
+    def _experiment(self, key: bytes | None, value: bytes | None) -> None:
+        if value is None and key:
+            self.experiments.pop(key.decode("utf-8", "backslashreplace"), None)  # no UTF-8 names none of them
             return
         try:
-            self.experiments[name] = decode(Experiment, value)
+            experiment = decode(Experiment, value)
+            if key != experiment.name.encode():
+                raise MessageError(f"Experiment: key {key!r}, expected the message's name {experiment.name!r}")
+            if len(self.experiments) >= self.experiments_max and experiment.name not in self.experiments:
+                raise MessageError(f"Experiment: {self.experiments_max} are there, expected no more; remove some")
         except MessageError as error:  # policy: a broken experiment changes nothing; the last good one stays
             self.broken_experiments += 1
-            log.warning("experiment %r is left as it was: %s", name, error)
+            log.warning("experiment %r is left as it was: %s", (key or b"")[:128], str(error)[:500])
+            return
+        self.experiments[experiment.name] = experiment

@@ -13,7 +13,7 @@ import msgspec
 from online_models.track import CATALOGUE, COUNTS, META, NEIGHBOURS, VECTORS, TrackMeta, TrackTable
 from streams.deltas import KeeperMeta, apply_delta, decode_delta
 from streams.messages import MessageError, Track, decode
-from streams.processor import dead_letter
+from streams.processor import dead_letter, text_of
 from streams.steps import Record, Step
 from streams.topics import TRACK_DELTAS, TRACKS, TRACKS_CHANGELOG
 
@@ -69,9 +69,9 @@ class KeeperProcessor:
 
     def _list(self, record: Record, changed: dict[int, None]) -> None:
         if record.value is None:
-            if record.key is None:
+            if not record.key:
                 raise MessageError("Track: a tombstone without a key, expected the track_id to remove")
-            row = self.table.index("t:" + record.key.decode("utf-8", "replace"))
+            row = self.table.index("t:" + text_of(record.key, "track_id"))
             self.table.unlist_track(row)
             changed[row] = None
             return

@@ -11,6 +11,7 @@ import orjson
 from msgspec import Meta
 
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
+OptionalId = Annotated[str, Meta(max_length=128)]  # empty where it could not be read
 Text = Annotated[str, Meta(max_length=512)]
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 AtMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # up to the year 9999
@@ -105,7 +106,7 @@ class Slot(msgspec.Struct, frozen=True, omit_defaults=True):
     channels : the candidate channels that proposed it
     """
 
-    track_id: str
+    track_id: Id
     rank: int
     score: float
     propensity: float = 1.0
@@ -126,10 +127,10 @@ class Playlist(msgspec.Struct, frozen=True, omit_defaults=True):
     removed : with `explain`, how many candidates each filter took out
     """
 
-    request_id: str
-    user_id: str
+    request_id: OptionalId
+    user_id: OptionalId
     surface: str = ""
-    tracks: list[Slot] = []
+    tracks: Annotated[list[Slot], Meta(max_length=200)] = []
     arms: dict[str, str] = {}
     model: str = ""
     level: str = ""
@@ -159,7 +160,7 @@ class Experiment(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: Id
     layer: Id
-    arms: dict[str, Annotated[float, Meta(ge=0, le=1)]]
+    arms: Annotated[dict[Tag, Annotated[float, Meta(ge=0, le=1)]], Meta(max_length=32)]
     settings: dict[str, dict[str, float | str | bool]] = {}
     salt: str = ""
 

@@ -43,6 +43,7 @@ from streams.unsent import UNSENT, Unsent
 
 M = TypeVar("M", ListeningEvent, Playlist, ProfileMessage)
 FUTURE_MS_MAX = 3_600_000  # an event from further ahead of the clock is refused
+LETTER_KEY_BYTES_MAX = 1024  # a longer key stands in the letter alone: twice, it could be more than the topic takes
 TAKEN_UP = "\0"  # before the request of an offer whose track was heard: kept, so that the same playlist is known when it comes again
 
 
@@ -192,9 +193,9 @@ class LearnerProcessor:
 
     def _introduce(self, record: Record, changed: dict[str, Listener], erased: dict[bytes, None]) -> None:
         if record.value is None:
-            if record.key is None:
+            if not record.key:
                 raise MessageError("Profile: a tombstone without a key, expected the user_id to erase")
-            user_id = _text(record.key)
+            user_id = text_of(record.key, "user_id")
             changed.pop(user_id, None)
             erased.update(self.listeners.erase(user_id))
             return
@@ -219,16 +220,17 @@ def _take_up(listener: Listener, track_id: str) -> bool:
     return True
 
 
-def _text(key: bytes) -> str:
+def text_of(key: bytes, name: str) -> str:
+    """A key as text; MessageError where it is none."""
     try:
         return key.decode()
     except UnicodeDecodeError as error:
-        raise MessageError(f"key {key[:32]!r}: expected a user_id in UTF-8") from error
+        raise MessageError(f"key {key[:32]!r}: expected a {name} in UTF-8") from error
 
 
 def _owned(message: M, record: Record) -> M:
     """The message, where its key is its user_id: else another partition would own the same person."""
-    if record.key is None or _text(record.key) != message.user_id:
+    if not record.key or text_of(record.key, "user_id") != message.user_id:
         raise MessageError(
             f"{type(message).__name__}: key {record.key!r}, expected the message's user_id {message.user_id!r}"
         )
@@ -238,4 +240,5 @@ def _owned(message: M, record: Record) -> M:
 def dead_letter(record: Record, partition: int, now_ms: int, reason: str) -> Output:
     """What could not be used, as received, with where it came from and why."""
     letter = DeadLetter(record.topic, partition, record.offset, now_ms, reason[:2000], record.key, record.value)
-    return Output(DEAD_LETTERS.name, record.key, encode(letter))
+    key = record.key if record.key is not None and len(record.key) <= LETTER_KEY_BYTES_MAX else None
+    return Output(DEAD_LETTERS.name, key, encode(letter))

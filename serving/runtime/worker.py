@@ -40,6 +40,7 @@ NAME = "serving"
 BATCH = 8  # requests answered before the followers may run
 TICK_S = 0.05
 COMMIT_EVERY_S = 1.0
+KEY_BYTES_MAX = 1024  # a longer key is no user_id: what it asks is refused under its beginning
 RECALL_EVERY_S = 60
 
 log = logging.getLogger(__name__)
@@ -196,7 +197,8 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _send(self, tp: TopicPartition, record: Any, playlist: Playlist) -> None:
         topic = self.settings.topic(PLAYLISTS)
-        sent = await self._producer.send(topic, encode(playlist), record.key, partition=tp.partition)
+        key = None if record.key is None else record.key[:KEY_BYTES_MAX]
+        sent = await self._producer.send(topic, encode(playlist), key, partition=tp.partition)
         sent.add_done_callback(self._acknowledged)
         self.answered += 1
         self.errors += playlist.error is not None

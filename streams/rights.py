@@ -23,7 +23,7 @@ from streams.topics import (
     Topic,
 )
 
-Operation = Literal["Read", "Write", "Create", "Describe"]
+Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs"]
 Resource = Literal["topic", "group", "transactional-id"]
 
 
@@ -33,7 +33,7 @@ class Kind:
 
     reads, writes : topics; every kind may describe all of ours besides, since partition counts are compared at a start
     group : of its consumers, without the prefix; transactional : before its transactional ids, without the prefix
-    creates : whether it may create our topics
+    creates : whether it may create our topics; configs : topics whose settings it reads
     """
 
     about: str
@@ -42,6 +42,7 @@ class Kind:
     group: str | None = None
     transactional: str | None = None
     creates: bool = False
+    configs: tuple[Topic, ...] = ()
 
 
 KINDS: dict[str, Kind] = {
@@ -87,9 +88,10 @@ KINDS: dict[str, Kind] = {
         writes=(LISTENING_EVENTS, TRACKS, LISTENERS, PLAYLIST_REQUESTS, PLAYLISTS, EXPERIMENTS),
     ),
     "eraser": Kind(
-        "`segue forget`: erases a person, and looks whether they are gone",
-        reads=(LISTENERS_CHANGELOG,),
+        "`segue forget`: erases a person, and looks whether they are gone and until when the rest is kept",
+        reads=(LISTENERS_CHANGELOG, LISTENERS, LISTENING_EVENTS, PLAYLISTS),
         writes=(LISTENERS,),
+        configs=(LISTENERS_CHANGELOG, LISTENERS, LISTENING_EVENTS, PLAYLISTS, PLAYLIST_REQUESTS, DEAD_LETTERS),
     ),
     "admin": Kind("`segue topics create`", creates=True),
 }
@@ -110,6 +112,7 @@ def rights_of(kind: str, prefix: str = "") -> list[Right]:
     rights = [Right("topic", prefix + topic.name, "Describe") for topic in TOPICS]
     rights += [Right("topic", prefix + topic.name, "Read") for topic in this.reads]
     rights += [Right("topic", prefix + topic.name, "Write") for topic in this.writes]
+    rights += [Right("topic", prefix + topic.name, "DescribeConfigs") for topic in this.configs]
     if this.creates:
         rights += [Right("topic", prefix + topic.name, "Create") for topic in TOPICS]
     if this.group is not None:

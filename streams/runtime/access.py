@@ -92,7 +92,7 @@ def _reason(error: Exception, address: str, settings: Settings) -> str | None:
             )
         case ssl.SSLError():
             return (
-                f"Kafka at {address} did not agree to TLS ({error.reason}): expected a listener that speaks KAFKA_SECURITY_PROTOCOL="
+                f"Kafka at {address} did not agree to TLS ({error}): expected a listener that speaks KAFKA_SECURITY_PROTOCOL="
                 f"{settings.security_protocol}, and a KAFKA_SSL_CERTFILE where it wants one"
             )
         case KafkaConnectionError() | TimeoutError():

@@ -3,7 +3,13 @@
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
-ALLOWED = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8}  # Kafka's numbers of operations: bits of the answer
+ALLOWED = {
+    "Read": 3,
+    "Write": 4,
+    "Create": 5,
+    "Describe": 8,
+    "DescribeConfigs": 10,
+}  # Kafka's numbers of operations: bits of the answer
 UNKNOWN = -(1 << 31)  # the broker does not say
 
 _TEXT = String("utf-8")

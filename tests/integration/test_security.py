@@ -147,6 +147,12 @@ async def test_rules_are_made_by_administrators_only(secured: EmbeddedKafka) -> 
         await grant(as_user(secured, "learner"), "serving", "User:learner")
 
 
+async def test_dead_letters_are_read_by_their_user(secured: EmbeddedKafka) -> None:
+    done = await asyncio.to_thread(segue, as_user(secured, "dead-letters"), "dead-letters", "list")
+
+    assert (done.returncode, "Error" in done.stderr) == (0, False), done.stderr
+
+
 async def test_what_keeps_a_process_out_is_said_in_one_line(secured: EmbeddedKafka) -> None:
     refused = {
         "refused user 'learner'": (as_user(secured, "learner", sasl_password="wrong"), "worker", "learner"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from segue.dead_letters import INPUTS
 from streams.keeper import KeeperProcessor
 from streams.processor import LearnerProcessor
 from streams.rights import KINDS, Kind, Right, acl_lines, rights_of
@@ -26,6 +27,10 @@ def test_a_worker_may_read_its_inputs_and_its_rows_and_write_its_rows(kind: str,
 
     assert reads == {*processor.inputs, processor.changelog, *processor.restores, *followed}
     assert {processor.changelog, *processor.restores, "dead-letters"} <= writes
+
+
+def test_dead_letters_may_go_back_to_every_topic_that_they_are_replayed_to() -> None:
+    assert names(KINDS["dead-letters"]) == ({"dead-letters"}, set(INPUTS))
 
 
 def test_only_who_must_writes_state() -> None:
@@ -77,5 +82,7 @@ def row(name: str, kind: Kind) -> str:
     reads, writes = names(kind)
     group = f"group `{kind.group}`" if kind.group else ""
     ids = f"transactional ids `{kind.transactional}`…" if kind.transactional else ""
-    further = ", ".join(each for each in (group, ids, "Create on all topics" if kind.creates else "") if each) or "-"
+    creates = "Create on all topics" if kind.creates else ""
+    configs = f"DescribeConfigs on {listed((), {topic.name for topic in kind.configs})}" if kind.configs else ""
+    further = ", ".join(each for each in (group, ids, creates, configs) if each) or "-"
     return f"| `{name}` | {kind.about} | {listed(kind.reads, reads)} | {listed(kind.writes, writes)} | {further} |"

@@ -1,5 +1,8 @@
 """Settings come from the environment once, and an error names the variable."""
 
+import ssl
+from pathlib import Path
+
 import pytest
 
 from streams.runtime.settings import NoKafkaError, Settings, SettingsError
@@ -39,6 +42,33 @@ def test_an_embedded_broker_has_two_partitions_unless_told() -> None:
 def test_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}='{value}', expected"):
         Settings.from_env({**HERE, name: value})
+
+
+@pytest.mark.parametrize("missing", ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])
+def test_logging_in_without_a_name_or_a_password_is_refused(missing: str) -> None:
+    given = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "ann", "KAFKA_SASL_PASSWORD": "secret"}
+    with pytest.raises(SettingsError, match=f"{missing} is not set"):
+        Settings.from_env({**HERE, **given, missing: ""})
+
+
+def test_a_password_is_not_shown() -> None:
+    shown = repr(Settings(bootstrap="here:9092", sasl_username="ann", sasl_password="secret"))
+
+    assert ("ann" in shown, "secret" in shown) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["ssl_cafile", "ssl_certfile"])
+def test_certificates_that_are_not_there_are_named(name: str, tmp_path: Path) -> None:
+    settings = Settings(bootstrap="here:9092", security_protocol="SSL", **{name: str(tmp_path / "none.pem")})
+    with pytest.raises(SettingsError, match=f"KAFKA_{name.upper()}='.*none.pem'"):
+        settings.client()
+
+
+def test_certificates_and_host_names_are_checked() -> None:
+    context = Settings(bootstrap="here:9092", security_protocol="SASL_SSL").ssl_context()
+
+    assert context is not None
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
 
 
 def test_missing_address_is_said_with_what_to_do() -> None:

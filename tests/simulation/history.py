@@ -3,8 +3,9 @@
 from functools import lru_cache
 
 from tests.simulation.checker import Durable, differences, durable
+from tests.simulation.faults import CALM, Faults
 from tests.simulation.workload import Workload, make_workload
-from tests.simulation.world import CALM, Faults, World
+from tests.simulation.world import World
 
 HISTORIES, WORKLOADS = 200, 6  # of the fast lane; beyond its seeds there is a workload for each ten
 EVERYTHING = Faults(**dict.fromkeys(Faults.__dataclass_fields__, 0.12))

@@ -1,4 +1,4 @@
-"""Seeds that failed once, and what they found; they run for ever, whatever the others do. `workload.py` and `world.py` draw from a seed
-what is in them: where those change, a seed stands for another history."""
+"""Seeds that failed once; they always run. What is in a history follows from its seed by `workload.py`, `faults.py` and `world.py`: after a
+change there, a seed stands for another one."""
 
 FAILED_ONCE: tuple[int, ...] = ()

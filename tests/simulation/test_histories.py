@@ -17,10 +17,11 @@ from serving.replica import Replica
 from streams.keeper import KeeperProcessor
 from streams.topics import TOPICS
 from tests.simulation.checker import by_hand, conserved, differences, durable
+from tests.simulation.faults import CALM
 from tests.simulation.history import EVERYTHING, HISTORIES, WORKLOADS, calm, live, problems, workload_of
 from tests.simulation.seeds import FAILED_ONCE
 from tests.simulation.workload import make_workload
-from tests.simulation.world import CALM, World
+from tests.simulation.world import World
 
 SEEDS = [*range(HISTORIES), *(seed for seed in FAILED_ONCE if seed >= HISTORIES)]
 HAPPENED = (

@@ -1,66 +1,24 @@
-"""A world of learner and keeper processes over one log, in which everything that happens, and everything that fails, follows from a seed.
-
-To add a fault: give it a chance in `Faults`, an action in `World._actions`, and let `checker` say what it must not change.
-"""
+"""A world of learner and keeper processes over one log, in which everything that happens, and everything that fails, follows from a seed."""
 
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from online_models.ranker import OBJECTIVES
 from streams.topics import TRACK_DELTAS
 from tests.simulation.bounds import exceeded
+from tests.simulation.faults import CALM, IN_COMMIT, Faults
 from tests.simulation.log import FencedError, Log
 from tests.simulation.process import INPUTS, NOW_MS, CrashError, Kind, Owner, Process, Sabotage
 from tests.simulation.serving import Serving
 from tests.simulation.workload import KEEPERS, LEARNERS, USERS, Workload
 
 PARTITIONS: dict[Kind, int] = {"learner": LEARNERS, "keeper": KEEPERS}
-ROUNDS_MAX, PROCESSES_MAX, HEALED_LIMIT = 1000, 4, 50
+ROUNDS_MAX, PROCESSES_MAX, HEALED_LIMIT, SERVING = 1000, 4, 50, 1
 POISONED = b"?"  # the key of what is unreadable
 POISON = (None, b"", b"junk", b"\x02later", b"\x01\x93\x01\x02\xa1k")
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """How often each happens, relative to the steps.
-
-    Before, between or after the moves of a commit:
-    crash : the process ends; refuse : the broker refuses a record; expire : the transaction takes too long; seize : another process opens the partition
-
-    Between steps:
-    kill : a process ends; takeover : another process opens a partition; in neither case is the old one told
-    rewind : delivery begins again below the watermark; lose : a chunk is lost on the way
-    repeat : a delta is in its topic twice; poison : something unreadable is in it
-    compact : a changelog is compacted
-    """
-
-    crash: float = 0.0
-    refuse: float = 0.0
-    expire: float = 0.0
-    seize: float = 0.0
-    kill: float = 0.0
-    takeover: float = 0.0
-    rewind: float = 0.0
-    lose: float = 0.0
-    repeat: float = 0.0
-    poison: float = 0.0
-    compact: float = 0.0
-
-    @classmethod
-    def draw(cls, seed: int) -> "Faults":
-        """Some of the faults, more or less of each."""
-        rng = random.Random(f"faults-{seed}")
-        chances = {name: rng.choice([0.0, 0.05, 0.2]) for name in cls.__dataclass_fields__}
-        return cls(**chances) if any(chances.values()) else cls(crash=0.2)
-
-
-CALM = Faults()
-IN_COMMIT = ("crash", "refuse", "expire", "seize")
-SERVING = 1
 SKEW_MS = 1_800_000  # clocks differ by so much from the right time
 
 

@@ -13,7 +13,6 @@ from segue.cli.notes import Notes
 from segue.cli.view import View
 from segue.client import SegueClient
 from segue.evaluation.metrics import percentile
-from segue.importers import source_of
 from segue.monitor import Monitor
 from segue.playing import Played, Player
 from segue.simulation.catalogue import make_catalogue
@@ -21,6 +20,7 @@ from segue.simulation.listener import SimulatedListener
 from segue.simulation.listing import Listing
 from segue.simulation.traffic import Figures, Traffic
 from segue.supervisor import Worker
+from streams.messages import ListeningEvent, Track
 from streams.runtime.settings import Settings
 
 SEED = 7
@@ -89,10 +89,8 @@ class Show:
         traffic.figures = self.view.figures = self.figures
         await traffic.run()
 
-    async def play(self, path: Path, name: str | None, played: Played) -> None:
+    async def play(self, path: Path, events: Sequence[ListeningEvent], tracks: Sequence[Track], played: Played) -> None:
         """A real log, as fast as it goes, from where it was left the last time; then the lists of its listeners, until cancelled."""
-        source = source_of(path, name)
-        tracks, events = list(source.tracks(path)), list(source.events(path))
         if played.of(path, events) < len(events):
             async with Listing(self.client) as listing:
                 await listing.produce(listing.missing(tracks))

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +18,10 @@ from segue.cli.situation import JsonPath, write_figures
 from segue.embedded.processes import die_with_parent
 from segue.errors import InputError
 from segue.importers import source_of
+from streams.messages import ListeningEvent, Track
 
 DEMO_S = 60.0
+Log = tuple[Path, Sequence[ListeningEvent], Sequence[Track]]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,8 +43,10 @@ def register(app: typer.Typer) -> None:
         The broker is an embedded Apache Kafka (KAFKA_BOOTSTRAP_SERVERS makes it use yours). What was learnt is kept in $SEGUE_HOME
         (~/.segue) and is there at the next `segue up`. Other commands find the broker by themselves. Ctrl-C ends it cleanly.
         """
-        if events is not None:
-            source_of(events, source)  # a wrong path is said before anything starts
+        log = None
+        if events is not None:  # what is wrong with it is said before anything starts, or is forgotten
+            chosen = source_of(events, source)
+            log = events, list(chosen.events(events)), list(chosen.tracks(events))
         if demo and not seconds and not sys.stdout.isatty():
             seconds = DEMO_S
         from segue.embedded.running import claim
@@ -50,11 +54,11 @@ def register(app: typer.Typer) -> None:
         with claim() as home, _foreground() if demo else contextlib.nullcontext():
             if fresh:
                 _forget_all(home)
-            figures = asyncio.run(_up(home, events, source, seconds, listeners))
+            figures = asyncio.run(_up(home, log, seconds, listeners))
         write_figures(json_path, figures)
 
 
-async def _up(home: Path, events: Path | None, source: str | None, seconds: float, listeners: int) -> dict[str, Any]:
+async def _up(home: Path, log: Log | None, seconds: float, listeners: int) -> dict[str, Any]:
     from segue.cli.show import Show
     from segue.cluster import RunningCluster
     from segue.playing import Played
@@ -75,9 +79,9 @@ async def _up(home: Path, events: Path | None, source: str | None, seconds: floa
     async def work() -> None:
         watching = asyncio.create_task(show.watch())
         try:
-            if events is not None:
+            if log is not None:
                 played = Played(cluster.home / "data" / f"played-{cluster.kafka_id}.json")
-                await show.play(events, source, played)
+                await show.play(*log, played)
             else:
                 await show.simulate(listeners)
         finally:

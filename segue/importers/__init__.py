@@ -25,8 +25,8 @@ def source_of(path: Path, name: str | None = None) -> Source:
     ------
     InputError
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: {'neither file nor folder' if path.exists() else 'no such file or folder'}")
     if name is not None:
         if name not in SOURCES:
             raise InputError(f"--from {name}: unknown, expected one of {', '.join(SOURCES)}")

@@ -94,6 +94,23 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     assert "expected a folder that can be written: set SEGUE_HOME" in done.stderr
 
 
+def test_a_broken_log_is_said_before_anything_starts_or_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "played-x.json").write_text("{}")
+    (tmp_path / "log.jsonl").write_text('{"event_id": \n')
+    done = segue("up", "--fresh", "--events", "log.jsonl", home=tmp_path)
+
+    assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
+    assert "log.jsonl, line 1" in done.stderr
+    assert (tmp_path / "data" / "played-x.json").exists()
+
+
+def test_what_is_neither_file_nor_folder_is_no_log(tmp_path: Path) -> None:
+    done = segue("up", "--events", "/dev/null", home=tmp_path)
+
+    assert (done.returncode, done.stderr) == (2, "segue: /dev/null: neither file nor folder\n")
+
+
 def test_there_are_figures_even_where_nothing_came_up() -> None:
     cluster = SimpleNamespace(settings=Settings(bootstrap="nowhere:1"), workers=[])
     figures = Show(cluster, lambda _: None).summary()  # type: ignore[arg-type]

@@ -119,6 +119,26 @@ async def _compacted(settings: Settings, client: SegueClient) -> None:
 
 
 @pytest.mark.kafka
+@pytest.mark.slow
+async def test_what_was_sent_before_and_not_read_yet_is_erased_too(settings: Settings, tmp_path: Path) -> None:
+    async with SegueClient(settings, listen=False) as client:
+        for message in heard(ANN, range(40)):
+            await client.produce(message)
+        await client.flush()
+    erasing = asyncio.create_task(forget(settings, tmp_path, ANN, "--yes", "--wait", "90"))
+
+    async def sent() -> bool:
+        return bool(await read_all(settings, LISTENERS.name))
+
+    await until("the tombstone is sent", sent, 60.0)
+    async with RunningCluster(tmp_path, [].append, settings=settings, workers=("learner",)):
+        code, said, figures = await erasing
+
+    assert (code, figures["unread"], figures["rows_left"]) == (0, 40, 0), said
+    assert (await read_listeners(settings)).users() == []
+
+
+@pytest.mark.kafka
 async def test_without_a_learner_the_command_ends_with_1_and_says_what_to_do(
     settings: Settings, tmp_path: Path
 ) -> None:

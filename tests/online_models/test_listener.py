@@ -121,6 +121,14 @@ def test_restored_listener_writes_no_page_again() -> None:
     assert set(again.changed_rows()) == {HEAD + b"ann"}
 
 
+def test_a_page_is_dropped_after_the_head_that_counts_on_it_no_more() -> None:
+    listener = learnt((listen(n) for n in range(64)), history_max=64)
+    listener.changed_rows()
+    listener.learn_one(listen(64))
+
+    assert list(listener.changed_rows()) == [HEAD + b"ann", page_key(0, b"ann")]
+
+
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(steps=st.lists(st.integers(0, 70), max_size=8), history_max=st.integers(PAGE_EVENTS, 130))
 def test_follower_that_refreshes_knows_what_a_restored_one_knows(steps: list[int], history_max: int) -> None:

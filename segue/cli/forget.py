@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEPT = (LISTENING_EVENTS, PLAYLISTS, PLAYLIST_REQUESTS, DEAD_LETTERS)  # clean-up delete: nobody can erase by key there
 COMPACTED = (LISTENERS, LISTENERS_CHANGELOG)
-_DAY_MS, _FOREVER_MS = 86_400_000, 1 << 62
+_HOUR_MS, _FOREVER_MS = 3_600_000, 1 << 62
 Figures = dict[str, int | bool | None]
 
 
@@ -113,9 +113,7 @@ def _say(figures: Figures) -> None:
     if figures["rows_left"]:
         print(f"{figures['rows_left']} rows are there again: messages of theirs arrive. Stop them, and run this again.")
     bound_ms = figures["compacted_within_ms"]
-    bound = (
-        "without a bound: set max.compaction.lag.ms" if bound_ms is None else f"within {bound_ms / _DAY_MS:.3g} days"
-    )
+    bound = "without a bound: set max.compaction.lag.ms" if bound_ms is None else f"within {bound_ms / _HOUR_MS:.3g} h"
     print(f"On the brokers' disks until compaction, {bound}: what rows and profiles said.")
     print("Not to be erased by key, and kept until, at the latest:")
     for topic in KEPT:

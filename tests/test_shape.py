@@ -123,6 +123,19 @@ def test_nothing_that_is_read_is_run(path: Path) -> None:
         assert not (isinstance(node, ast.keyword) and node.arg == "shell"), "a command is a list of words"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_client_of_kafka_logs_in_as_the_settings_say(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and re.search(r"AIOKafka\w+$", ast.unparse(node.func)):
+            given = [ast.unparse(each.value) for each in node.keywords if each.arg is None]
+
+            assert any(each.endswith(".client()") for each in given), (
+                f"line {node.lineno}: expected **settings.client()"
+            )
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "faust.App":
+            assert "broker_credentials" in {each.arg for each in node.keywords}, f"line {node.lineno}"
+
+
 def test_no_code_folder_but_the_four_and_the_tests() -> None:
     listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     folders = {line.split("/")[0] for line in listed.splitlines()}

@@ -15,7 +15,7 @@ import faust
 import msgspec
 
 from streams.messages import ListeningEvent, MessageError, decode
-from streams.runtime.engine import Engine
+from streams.runtime.engine import Engine, credentials
 from streams.runtime.learner import Learner
 from streams.runtime.run import quiet_logs, run_process
 from streams.runtime.settings import Settings
@@ -85,7 +85,8 @@ async def faust_table(settings: Settings, events: int) -> float:
     """A stock Faust agent, one event at a time, counting in a Table: not exactly once."""
     app = faust.App(
         f"{settings.prefix}segue-bench-faust",
-        broker=f"kafka://{settings.bootstrap}",
+        broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
+        broker_credentials=credentials(settings),
         store="memory://",
         web_enabled=False,
         autodiscover=False,

@@ -85,7 +85,7 @@ class Engine:
         app = faust.App(
             f"{settings.prefix}segue-{self.name}",
             broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
-            broker_credentials=_credentials(settings),
+            broker_credentials=credentials(settings),
             store="memory://",
             datadir=tempfile.gettempdir(),  # nothing is kept there; Faust would make a folder where we stand
             web_enabled=False,
@@ -143,7 +143,8 @@ class Engine:
         await asyncio.gather(*(partition.close() for partition in closing))
 
 
-def _credentials(settings: Settings) -> CredentialsT | None:
+def credentials(settings: Settings) -> CredentialsT | None:
+    """How a Faust app logs in; None where it need not."""
     if settings.security_protocol.startswith("SASL"):
         return faust.SASLCredentials(
             mechanism=settings.sasl_mechanism,

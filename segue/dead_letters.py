@@ -113,6 +113,11 @@ def check_replayable(chosen: Sequence[tuple[Address, DeadLetter]]) -> None:
                 f"dead letter {address} came from {letter.topic!r}, none of Segue's inputs ({', '.join(INPUTS)}): "
                 "nothing was sent; choose others with --topic"
             )
+        if letter.left_out:
+            raise SituationError(
+                f"dead letter {address} lacks {letter.left_out:,} bytes of what came, which stands on {letter.topic} at "
+                f"{letter.partition}:{letter.offset} as long as that topic keeps it: nothing was sent; choose others"
+            )
         if letter.key is None and BY_NAME[letter.topic].cleanup == "compact":
             raise SituationError(
                 f"dead letter {address} has no key, which {letter.topic} does not take: nothing was sent; choose others"

@@ -144,7 +144,10 @@ class Playlist(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What could not be used: `key` and `value` are the bytes as received (base64 in JSON)."""
+    """What could not be used: `key` and `value` are the bytes as received (base64 in JSON).
+
+    left_out : bytes at their ends that a letter has no room for, as of a message that was compressed; all of them stand where it came from
+    """
 
     topic: str
     partition: int
@@ -153,6 +156,7 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     key: bytes | None = None
     value: bytes | None = None
+    left_out: int = 0
 
 
 class Experiment(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -43,6 +43,9 @@ from streams.unsent import UNSENT, Unsent
 
 M = TypeVar("M", ListeningEvent, Playlist, ProfileMessage)
 FUTURE_MS_MAX = 3_600_000  # an event from further ahead of the clock is refused
+LETTER_BYTES_MAX = (
+    2_500_000  # of key and value: in base64 what the topic takes; compressed, a message may hold any size
+)
 LETTER_KEY_BYTES_MAX = 1024  # a longer key stands in the letter alone: twice, it could be more than the topic takes
 TAKEN_UP = "\0"  # before the request of an offer whose track was heard: kept, so that the same playlist is known when it comes again
 
@@ -239,6 +242,9 @@ def _owned(message: M, record: Record) -> M:
 
 def dead_letter(record: Record, partition: int, now_ms: int, reason: str) -> Output:
     """What could not be used, as received, with where it came from and why."""
-    letter = DeadLetter(record.topic, partition, record.offset, now_ms, reason[:2000], record.key, record.value)
+    kept_key = None if record.key is None else record.key[:LETTER_BYTES_MAX]
+    kept = None if record.value is None else record.value[: LETTER_BYTES_MAX - len(kept_key or b"")]
+    left_out = sum(len(each or b"") for each in (record.key, record.value)) - len(kept_key or b"") - len(kept or b"")
+    letter = DeadLetter(record.topic, partition, record.offset, now_ms, reason[:2000], kept_key, kept, left_out)
     key = record.key if record.key is not None and len(record.key) <= LETTER_KEY_BYTES_MAX else None
     return Output(DEAD_LETTERS.name, key, encode(letter))

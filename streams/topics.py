@@ -40,7 +40,7 @@ _ROWS = (
 _PERSONAL = ("max.compaction.lag.ms", "86400000")
 # Of a topic that cannot be erased by key: a message outlives its retention by a day at most, not by Kafka's week.
 _DAILY = ("segment.ms", "86400000")
-# What others may send: a dead letter must hold it, in base64 and with its reason.
+# What others may send, as it is sent: a dead letter holds it, in base64 and with its reason, unless it was compressed and is greater.
 _INPUT = (("max.message.bytes", "2097152"),)
 
 LISTENING_EVENTS = Topic(

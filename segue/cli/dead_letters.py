@@ -169,6 +169,8 @@ def _print_whole(address: "Address", letter: DeadLetter) -> None:
     print(f"reason   {plain(letter.reason)}")
     for name, data in (("key", letter.key), ("value", letter.value)):
         print(f"{name:8} {described(data)}")
+    if letter.left_out:
+        print(f"left out {letter.left_out:,} bytes, for which a letter has no room: all of them stand where it is from")
 
 
 def described(data: bytes | None) -> str:

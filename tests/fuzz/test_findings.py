@@ -9,7 +9,7 @@ from serving.answer import fitted
 from serving.replica import Replica
 from serving.runtime.worker import KEY_BYTES_MAX, ServingWorker
 from streams.messages import VALUE_BYTES_MAX, Experiment, Playlist, Slot, encode
-from streams.processor import LETTER_KEY_BYTES_MAX
+from streams.processor import LETTER_BYTES_MAX, LETTER_KEY_BYTES_MAX
 from streams.topics import DEAD_LETTERS, EXPERIMENTS, LISTENERS, LISTENING_EVENTS, PLAYLISTS, TRACKS
 from tests.builders import NOW_MS, dead_letters, keeper, learn, learner, playlist, raw, track
 from tests.runtime.fakes import SETTINGS, Producer, Rec
@@ -28,6 +28,19 @@ def test_a_letter_of_a_long_key_fits_its_topic_and_holds_the_key(size: int) -> N
     assert [key] == [each.key for each in dead_letters(step)]
     assert output.key == (key if size <= LETTER_KEY_BYTES_MAX else None)
     assert len(output.key or b"") + len(output.value or b"") < LETTER_BYTES
+
+
+@pytest.mark.parametrize(("topic", "make"), [(LISTENING_EVENTS.name, learner), (TRACKS.name, keeper)])
+@pytest.mark.parametrize("key", [b"ann", b"k" * 10_000_000])
+def test_a_letter_of_what_was_compressed_fits_and_says_what_it_left_out(topic: str, make: Any, key: bytes) -> None:
+    step = make().step([raw(topic, b"x" * 40_000_000, key)], NOW_MS)
+    (output,) = (each for each in step.outputs if each.topic == DEAD_LETTERS.name)
+    (letter,) = dead_letters(step)
+
+    assert len(output.key or b"") + len(output.value or b"") < LETTER_BYTES
+    assert len(letter.key or b"") + len(letter.value or b"") == LETTER_BYTES_MAX
+    assert letter.left_out == len(key) + 40_000_000 - LETTER_BYTES_MAX
+    assert key.startswith(letter.key or b"-")
 
 
 async def test_a_request_with_a_long_key_is_refused_under_its_beginning() -> None:

@@ -9,14 +9,15 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from segue.client import SegueClient, request_for
 from segue.cluster import RunningCluster
 from segue.errors import SituationError
 from segue.simulation.listing import Listing
-from streams.messages import Experiment, ListeningEvent, Playlist, Profile, encode
+from streams.messages import DeadLetter, Experiment, ListeningEvent, Playlist, Profile, encode
 from streams.runtime.settings import Settings
-from streams.topics import EXPERIMENTS, LISTENERS, PLAYLIST_REQUESTS, PLAYLISTS, TRACKS
+from streams.topics import DEAD_LETTERS, EXPERIMENTS, LISTENERS, LISTENING_EVENTS, PLAYLIST_REQUESTS, PLAYLISTS, TRACKS
 from tests.builders import track
 from tests.integration.ledger import listener_counts, read_all, read_listeners, until
 
@@ -182,3 +183,29 @@ async def test_playlist_of_somebody_else_is_no_answer(settings: Settings) -> Non
 
         assert await waiting == msgspec.structs.replace(Playlist(request.request_id, "ann"))
         assert client.errors == 1
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+async def test_a_compressed_message_greater_than_a_letter_stops_nobody(settings: Settings, tmp_path: Path) -> None:
+    async with running(settings, tmp_path) as client:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=settings.bootstrap, compression_type="gzip", max_request_size=50_000_000
+        )
+        await producer.start()
+        for topic in (LISTENING_EVENTS, TRACKS):
+            await producer.send_and_wait(settings.topic(topic), b"x" * 20_000_000, b"ann")
+        await producer.stop()
+        async with Listing(client) as listing:
+            await listing.produce(CATALOGUE)
+        await client.produce(play("ann", 0, "t1"))
+
+        assert (await answer_of(client, "ann", 1)).error is None
+    letters = [
+        msgspec.json.decode(value, type=DeadLetter)
+        for _, _, value in await read_all(settings, DEAD_LETTERS.name)
+        if value
+    ]
+
+    assert sorted(letter.topic for letter in letters) == ["listening-events", "tracks"]
+    assert all(letter.left_out > 10_000_000 for letter in letters)

@@ -27,7 +27,7 @@ test: install    ## every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-fast: install ## the tests that need no Kafka and no real logs
-	@$(BIN)/python -m pytest -n 2 -m "not kafka and not slow and not data" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not kafka and not slow and not data" $(ARGS)
 
 soak: install    ## many simulated histories of faults, one a seed (SEEDS=2000 FIRST=0)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.simulation.soak --seeds $(or $(SEEDS),2000) --first $(or $(FIRST),0) $(ARGS)

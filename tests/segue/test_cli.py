@@ -61,6 +61,7 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(tmp_path: Path, argument
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -124,6 +125,7 @@ def test_topics_are_listed_with_what_they_are_for(tmp_path: Path) -> None:
     assert "experiments, layers, ramps, guardrails" in done.stdout
 
 
+@pytest.mark.slow
 def test_replay_writes_its_table_curves_and_figures_and_repeats_them(tmp_path: Path) -> None:
     path, figures = log(tmp_path), []
     for run in ("one", "two"):

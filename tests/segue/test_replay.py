@@ -139,11 +139,13 @@ def random_chances(seed: int) -> float:
     return chances(seed, skips, tracks, [5_000 if skipped else 190_000 for skipped in skips])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2), ids="seed-{}".format)
 def test_where_skips_are_random_nothing_can_be_predicted(seed: int) -> None:
     assert random_chances(seed) == pytest.approx(0.5, abs=0.06)
 
 
+@pytest.mark.slow
 def test_a_prediction_that_knew_when_the_track_ended_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Heard, "start_ms", property(lambda heard: heard.at_ms))
 

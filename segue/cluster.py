@@ -2,16 +2,16 @@
 
 import asyncio
 import contextlib
-import itertools
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from segue.embedded.kafka import BrokerError, EmbeddedKafka
 from segue.embedded.running import announce, withdraw
 from segue.errors import SituationError
-from segue.supervisor import PAUSES_S, Worker, segue_argv
+from segue.supervisor import Pauses, Worker, segue_argv
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 
@@ -90,10 +90,12 @@ class RunningCluster:
 
     async def _keep_broker(self, kafka: EmbeddedKafka) -> None:
         """Start the broker again, on its data, wherever its process has ended."""
-        for failures in itertools.count():
+        pauses = Pauses()
+        while True:  # until it is cancelled
+            began = time.monotonic()
             while kafka.pids:
                 await asyncio.sleep(BROKER_LOOK_S)
-            pause_s = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
+            pause_s = pauses.after(time.monotonic() - began)
             self.say(f"the broker's process has ended; starting it again in {pause_s:g} s")
             await asyncio.sleep(pause_s)
             kafka.launch()

@@ -20,6 +20,18 @@ LOG_BYTES_MAX = (
 _LINE_BYTES_MAX = 1_000_000
 
 
+class Pauses:
+    """How long to wait before what has ended is started again: longer each time, from the first on after it ran steadily."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def after(self, ran_s: float) -> float:
+        """The pause, in seconds, after it ran for so long."""
+        self._failures = 1 if ran_s > STEADY_S else self._failures + 1
+        return PAUSES_S[min(self._failures, len(PAUSES_S)) - 1]
+
+
 class Worker:
     """One process under supervision; `log` takes what it writes."""
 
@@ -53,7 +65,7 @@ class Worker:
                 await self.process.wait()
 
     async def _keep_running(self) -> None:
-        failures = 0
+        pauses = Pauses()
         while True:  # until `stop` cancels
             began = time.monotonic()
             try:
@@ -65,8 +77,7 @@ class Worker:
             ) as error:  # policy: said, and tried again as any failure
                 why = f"failed: {error}"
                 await self._end()
-            failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
-            pause_s = PAUSES_S[min(failures, len(PAUSES_S)) - 1]
+            pause_s = pauses.after(time.monotonic() - began)
             self.restarts += 1
             self.say(f"{self.name} {why}; starting it again in {pause_s:g} s")
             await asyncio.sleep(pause_s)

@@ -5,6 +5,7 @@ step and is vectorised. `hear` says what an event is an example of; nothing else
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from online_models.colistening import session_weights
 from online_models.features import context_of, features, memory_of, tracks_of
@@ -19,6 +20,7 @@ COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blo
 LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing as many
 COMPLETE = 90  # percent heard that are the whole track
 HISTORY = 20  # tracks heard before a play that it is learnt from
+Whole = NDArray[np.int64]
 _EMPTY = np.zeros(0, np.int32)
 
 
@@ -76,11 +78,12 @@ class Lesson:
 
     def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
-        self._rank()
+        events = np.array(self._events, np.int64).reshape(-1, 4), np.array(self._example_rows, np.int32)
+        self._rank(*events)
         pairs_from, pairs_to, weights = self._follow()
         if sum(map(len, self._targets)) >= self.tower_batch:
             self.train_tower()
-        rows, sums = self._sums()
+        rows, sums = self._sums(*events)
         self._clear()
         return rows, sums, pairs_from, pairs_to, weights
 
@@ -108,12 +111,11 @@ class Lesson:
         weights *= forward_decay(at_ms, NEIGHBOUR_HALF_LIFE_DAYS)
         return pairs_from[chosen].astype(np.int32), pairs_to[chosen].astype(np.int32), weights[chosen]
 
-    def _rank(self) -> None:
-        if not self._events:
+    def _rank(self, events: Whole, rows: Rows) -> None:
+        if not len(events):
             self.predicted_skips = []
             return
-        kinds, shares, marks, _ = np.array(self._events, np.int64).T
-        context, rows = np.array(self._context, np.float64), np.array(self._example_rows, np.int32)
+        (kinds, shares, marks, _), context = events.T, np.array(self._context, np.float64)
         x = features(context, np.array(self._memory, np.float64), tracks_of(self.replica.table, rows, context[:, 0]))
         played, skipped = kinds == PLAY, kinds == SKIP
         heard = played | skipped
@@ -137,7 +139,7 @@ class Lesson:
             batch = slice(start, start + self.tower_batch)
             self.replica.touch(self.two_tower.learn_many(histories[batch], targets[batch]))
 
-    def _sums(self) -> tuple[Rows, Doubles]:
+    def _sums(self, events: Whole, example_rows: Rows) -> tuple[Rows, Doubles]:
         """Counts of the step by track, artist and tag: unique rows and float64[n, len(COLUMNS)]."""
         if not self._counted:
             return _EMPTY, np.zeros((0, len(COLUMNS)))
@@ -145,10 +147,10 @@ class Lesson:
         counted = np.array(self._counted, np.float64)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
         entries = [_parts(table, rows, columns, amounts)]
-        kinds, shares, _, ended_ms = np.array(self._events, np.int64).reshape(-1, 4).T
+        kinds, shares, _, ended_ms = events.T
         plays = (kinds == PLAY) | (kinds == SKIP)
         if plays.any():
-            rows, at_ms = np.array(self._example_rows, np.int32)[plays], ended_ms[plays].astype(np.float64)
+            rows, at_ms = example_rows[plays], ended_ms[plays].astype(np.float64)
             skipped = (kinds[plays] == SKIP).astype(np.float64)
             completed = (1.0 - skipped) * (shares[plays] >= COMPLETE)
             weight_90 = forward_decay(at_ms, 90.0)

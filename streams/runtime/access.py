@@ -151,8 +151,8 @@ async def _may_use(admin: AIOKafkaAdminClient, right: Right) -> bool:
         await admin.find_coordinator(name, int(right.resource == "transactional-id"))
     except (GroupAuthorizationFailedError, TransactionalIdAuthorizationFailed):
         return False
-    except KafkaError:  # policy: a broker that has just begun has no coordinator yet; who joins waits for it
-        return True
+    except KafkaError:
+        pass  # policy: a broker that has just begun has no coordinator yet; who joins waits for it
     return True
 
 

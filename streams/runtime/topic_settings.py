@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streams.runtime.access import administering
 from streams.runtime.settings import Settings
 from streams.topics import Topic
 
@@ -12,12 +12,8 @@ from streams.topics import Topic
 async def read_topic_settings(settings: Settings, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:
     """The broker's settings by logical topic; none of a topic whose settings this user may not describe."""
     wanted = [ConfigResource(ConfigResourceType.TOPIC, settings.topic(topic)) for topic in topics]
-    admin = AIOKafkaAdminClient(**settings.client())
-    await admin.start()
-    try:
+    async with administering(settings) as admin:
         answers = await admin.describe_configs(wanted)
-    finally:
-        await admin.close()
     return {
         settings.logical(name): {entry[0]: entry[1] for entry in entries}
         for answer in answers

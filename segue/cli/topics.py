@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from segue.cli.grow import grow
 from segue.cli.situation import find_settings
 from segue.errors import InputError
 from streams.rights import KINDS, acl_lines
@@ -16,7 +17,7 @@ from streams.topics import TOPICS
 
 def register(app: typer.Typer) -> None:
     topics = typer.Typer(
-        help="Create or list Segue's topics; print the rights that processes need.", no_args_is_help=True
+        help="Create, list or grow Segue's topics; print the rights that processes need.", no_args_is_help=True
     )
     app.add_typer(topics, name="topics")
 
@@ -26,10 +27,13 @@ def register(app: typer.Typer) -> None:
 
         SEGUE_PARTITIONS (4, on an embedded broker 2) and SEGUE_REPLICATION (1) say how.
         """
-        from streams.runtime.admin import create_topics
+        from streams.runtime.admin import create_topics, kept_count, topics_there
 
-        created = asyncio.run(create_topics(find_settings()))
+        settings = find_settings()
+        created = asyncio.run(create_topics(settings))
         print(f"created {', '.join(created)}" if created else f"all {len(TOPICS)} topics are there")
+        if os.environ.get("SEGUE_PARTITIONS") and (told := kept_count(settings, asyncio.run(topics_there(settings)))):
+            print(told)
 
     @topics.command("list")
     def list_topics() -> None:
@@ -38,6 +42,8 @@ def register(app: typer.Typer) -> None:
         for topic in TOPICS:
             table.add_row(topic.name, topic.key, topic.cleanup, topic.about)
         Console().print(table)
+
+    topics.command()(grow)
 
     @topics.command()
     def rights(

@@ -64,6 +64,25 @@ async def count_partitions(settings: Settings) -> dict[str, int]:
     return counts
 
 
+async def topics_there(settings: Settings) -> dict[str, int]:
+    """Partitions by logical name of our topics that are there, whether or not they agree."""
+    async with administering(settings) as admin:
+        return await _topics(admin, settings)
+
+
+def kept_count(settings: Settings, there: Mapping[str, int]) -> str | None:
+    """What to say where SEGUE_PARTITIONS is another count than that of topics that are there: they keep theirs."""
+    other = {there[topic.name] for topic in TOPICS if topic.name in there and topic.group != "single"}
+    if not other - {settings.partitions}:
+        return None
+    counts = " and ".join(map(str, sorted(other)))
+    return (
+        f"SEGUE_PARTITIONS={settings.partitions}, but the topics that are there have {counts} partitions, and keep them: more would part "
+        f"rows from their owners. `segue topics grow --partitions {settings.partitions} --to-prefix NAME-` moves all of it to topics of "
+        "another prefix"
+    )
+
+
 async def _topics(admin: AIOKafkaAdminClient, settings: Settings) -> dict[str, int]:
     """Partitions by logical name of our topics that are there, as one broker knows them; asking for all of them makes none."""
     ours = {settings.topic(topic): topic.name for topic in TOPICS}

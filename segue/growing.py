@@ -102,6 +102,8 @@ async def _check_target(target: Settings) -> None:
             )
     if running := await members(target):
         raise SituationError("\n  ".join(["nothing was copied: somebody uses the new topics already:", *running]))
+    if not there:
+        return
     reader = AIOKafkaConsumer(**target.client(), **READER)
     await reader.start()
     try:

@@ -98,6 +98,7 @@ FIGURES = {
         *(f"removed_{name}" for name in SECTIONS.values()),
         *(until_name(topic) for topic in KEPT),
     },
+    "grow": {"rows", "listeners", "tracks", "from_partitions", "to_partitions", "seconds"},
     "listener": set(described(Listener("ann"))) | returned_keys("segue/cli/rows.py", "_listener"),
     "track": returned_keys("segue/cli/rows.py", "_tracks") | set(COUNTERS),
 }

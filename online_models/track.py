@@ -252,6 +252,10 @@ class TrackTable:
             return 0
         if section == COUNTS:
             counts = np.frombuffer(body, np.float64)
+            if len(counts) > len(COLUMNS):
+                raise ValueError(
+                    f"{key!r}: {len(counts)} counts, expected at most {len(COLUMNS)}: a newer release wrote it, update this one"
+                )
             self.counts[row, : len(counts)] = counts
         elif section == VECTORS:
             vectors = np.frombuffer(body, np.float32)

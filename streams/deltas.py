@@ -59,7 +59,8 @@ def encode_delta(delta: TrackDelta) -> bytes:
 def decode_delta(value: bytes | None) -> TrackDelta:
     """A delta from bytes; ValueError says what is wrong with it."""
     if not value or value[:1] != _VERSION:
-        raise ValueError(f"track delta: version {None if not value else value[0]}, expected {_VERSION[0]}")
+        seen = value[0] if value else None
+        raise ValueError(f"track delta: version {seen}, expected {_VERSION[0]}: where it is newer, update this release")
     try:
         return msgspec.msgpack.decode(value[1:], type=TrackDelta)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -252,7 +253,6 @@ class TrackReplica:
             else:
                 self.table.vectors[rows[chosen]] += sums[chosen]
                 self._base[rows[chosen]] += sums[chosen]
-
         if kind == "counts":
             for rows, sums in (each for held in self._held.values() for each in held):
                 self.table.counts[rows[mask[rows]]] += sums[mask[rows]]

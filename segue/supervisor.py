@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from segue.embedded.processes import die_with_parent
+from streams.runtime.exits import REFUSED
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STOP_S = 15.0
+REFUSED_PAUSE_S = 60.0  # somebody must decide first: what is there is looked at again now and then
 STEADY_S = 60.0  # after so long the next failure counts as the first
 LOG_BYTES_MAX = (
     10_000_000  # a greater log is set aside, in place of the one that was before, when the process is started
@@ -67,9 +69,10 @@ class Worker:
     async def _keep_running(self) -> None:
         pauses = Pauses()
         while True:  # until `stop` cancels
-            began = time.monotonic()
+            began, code = time.monotonic(), None
             try:
-                why = f"ended with {await self._run_once()} ({self._last_line()})"
+                code = await self._run_once()
+                why = f"ended with {code} ({self._last_line()})"
             except (
                 OSError,
                 ValueError,
@@ -78,6 +81,8 @@ class Worker:
                 why = f"failed: {error}"
                 await self._end()
             pause_s = pauses.after(time.monotonic() - began)
+            if code == REFUSED:
+                pause_s = max(pause_s, REFUSED_PAUSE_S)
             self.restarts += 1
             self.say(f"{self.name} {why}; starting it again in {pause_s:g} s")
             await asyncio.sleep(pause_s)

@@ -12,6 +12,7 @@ from streams.runtime.settings import Settings
 from streams.topics import TOPICS, Topic
 
 VISIBLE_S = 30.0
+COPIES_SAFE = 3  # from so many on a topic can do without one of them
 
 
 class TopicsError(RuntimeError):
@@ -114,4 +115,8 @@ def _groups(settings: Settings, there: Mapping[str, int]) -> dict[str, int]:
 
 def _new(settings: Settings, topic: Topic, counts: dict[str, int]) -> NewTopic:
     count = counts.get(topic.group, settings.count(topic))
-    return NewTopic(settings.topic(topic), count, settings.replication, topic_configs=topic.settings())
+    config = topic.settings()
+    if settings.replication >= COPIES_SAFE:
+        # what is acknowledged is on two brokers: one that dies takes nothing with it
+        config["min.insync.replicas"] = "2"
+    return NewTopic(settings.topic(topic), count, settings.replication, topic_configs=config)

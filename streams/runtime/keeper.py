@@ -3,6 +3,7 @@
 from online_models.track import TrackTable
 from streams.keeper import KeeperProcessor
 from streams.runtime.access import check_rights
+from streams.runtime.admin import count_partitions
 from streams.runtime.engine import Engine
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
@@ -16,6 +17,7 @@ async def run(settings: Settings) -> None:
 
     async def start() -> None:
         await check_rights(settings, NAME)
+        await count_partitions(settings)  # a group whose topics are not there would wait for them without a word
         await engine.start()
 
     await run_until_signalled(start, engine.stop, "keeper ready")

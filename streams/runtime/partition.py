@@ -15,16 +15,13 @@ from typing import Any
 
 from faust.types.tuples import TP
 
-from streams.runtime.exits import CHUNK_LOST, FAILED, REFUSED
+from streams.runtime.exits import CHUNK_LOST, FAILED, REFUSED, RefusedError
 from streams.runtime.store import Store
 from streams.runtime.transport import Chunk, ChunkConsumer
-from streams.steps import Numbering, Record, next_step
+from streams.steps import Numbering, Record, Step, next_step
+from streams.topics import BY_NAME
 
 log = logging.getLogger(__name__)
-
-
-class RefusedError(RuntimeError):
-    """Rows and input do not belong together: somebody must decide."""
 
 
 class Partition:
@@ -43,6 +40,8 @@ class Partition:
         self._buffer: list[Record] = []
         self._numbering = Numbering()
         self._unchecked: dict[str, TP] = {}
+        self._reached: dict[str, int] = {}  # the offset behind what was delivered last
+        self._went_back: set[str] = set()  # inputs that have delivered what lies before it
         self._reported: dict[str, int] = {}  # where the log began when it was said that something is gone
         self._closing = False
         self._ended = -math.inf  # when the last commit did, monotonic s
@@ -64,6 +63,10 @@ class Partition:
                 number,
             )
             os._exit(CHUNK_LOST)
+        if not new and chunk.records[0].offset < self._reached[topic]:
+            self._unchecked[topic] = tp
+            self._went_back.add(topic)
+        self._reached[topic] = chunk.records[-1].offset + 1
         await self._room.wait()
         if self._closing:
             return  # what `close` has left must not be overtaken; the next owner gets all of it
@@ -80,7 +83,7 @@ class Partition:
             self.restored.set()
             flush_at = time.monotonic() + self.processor.flush_s
             while await self._wait(flush_at - time.monotonic()):
-                await self._check_new_inputs()
+                await self._check_inputs()
                 due = time.monotonic() >= flush_at
                 await self._step(self._take(), flush=due)
                 if due:
@@ -133,25 +136,56 @@ class Partition:
         self.records += len(fresh)
         self.steps += 1
 
-    async def _check_new_inputs(self) -> None:
-        """After each assignment or seek: do the group's offset, the log and our watermark belong together?"""
-        while self._unchecked:
-            topic, tp = self._unchecked.popitem()
-            began, mark = self.consumer.began.get(tp, 0), self.store.watermarks.get(topic, 0)
-            if began > mark:
-                raise RefusedError(
-                    f"{tp.topic}[{tp.partition}]: the group has read up to {began}, the rows in {self.processor.changelog} only to {mark}: "
-                    "the changelog was deleted or cut. Restore it, or delete the consumer group to learn again from what the topic still holds"
-                )
-            first = (await self.consumer.earliest_offsets(tp)).get(tp, 0)
-            told = max(mark, self._reported.get(topic, 0))
-            if first > told:
-                self._reported[topic] = first
-                self.lost_to_retention += first - told
-                log.error(
-                    "%s[%d]: retention removed up to %d messages before they were read (offsets %d to %d)",
-                    *(tp.topic, tp.partition, first - told, told, first),
-                )
+    async def _check_inputs(self) -> None:
+        """Do the group's offsets, the logs and our watermarks belong together?
+
+        The group's offsets are looked at whenever they may have changed, the log of an input after each assignment or seek.
+        """
+        try:
+            for tp, began in self.consumer.began.items():
+                if tp.partition == self.store.partition:
+                    self._check_group(tp, began)
+            while self._unchecked:
+                topic, tp = self._unchecked.popitem()
+                await self._check_log(topic, tp)
+        except RefusedError:
+            await self.store.commit(Step(), {})  # fences a zombie: what its successor has done is no reason to refuse
+            raise
+
+    def _check_group(self, tp: TP, began: int) -> None:
+        mark = self.store.watermarks.get(self.store.settings.logical(tp.topic), 0)
+        if began > mark:
+            raise RefusedError(
+                f"{tp.topic}[{tp.partition}]: the group has read up to {began}, the rows in {self.processor.changelog} only to {mark}: "
+                "the changelog was deleted or cut. Restore it, or delete the consumer group to learn again from what the topic still holds"
+            )
+
+    async def _check_log(self, topic: str, tp: TP) -> None:
+        mark = self.store.watermarks.get(topic, 0)
+        end = (await self.consumer.highwaters(tp)).get(tp, mark)
+        if end < mark or topic in self._went_back:
+            await self._meet_shorter_log(topic, tp, mark, end)
+        first = (await self.consumer.earliest_offsets(tp)).get(tp, 0)
+        told = max(mark, self._reported.get(topic, 0))
+        if first > told:
+            self._reported[topic] = first
+            self.lost_to_retention += first - told
+            log.error(
+                "%s[%d]: retention removed up to %d messages before they were read (offsets %d to %d)",
+                *(tp.topic, tp.partition, first - told, told, first),
+            )
+
+    async def _meet_shorter_log(self, topic: str, tp: TP, mark: int, end: int) -> None:
+        """What the log holds now would be taken for what the rows have seen."""
+        seen = f"{tp.topic}[{tp.partition}]: the rows have read up to {mark}, the topic ends at {end}: it was deleted or cut"
+        if topic in BY_NAME and BY_NAME[topic].cleanup == "compact":
+            # the last of each key, however often it is read
+            await self.store.commit(Step(), {topic: 0})
+            log.error("%s; ending, to read it from its beginning", seen)
+            os._exit(FAILED)
+        raise RefusedError(
+            f"{seen}, and its messages before {mark} would be skipped. Restore it, or begin anew under another SEGUE_TOPIC_PREFIX"
+        )
 
     async def close(self) -> None:
         """End after the running step: flush, commit, give the producer back."""

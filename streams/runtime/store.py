@@ -12,12 +12,13 @@ reads the changelog; what the rows have not seen is then delivered again, what t
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from streams.runtime.exits import RefusedError
 from streams.runtime.settings import Settings
 from streams.steps import WATERMARK, Processor, Step, laid_out
 
@@ -35,6 +36,7 @@ class Store:
         self.watermarks: dict[str, int] = {}  # by logical topic
         self.restored_rows, self.restore_s = 0, 0.0
         self._producer: AIOKafkaProducer | None = None
+        self._changelog_end = 0  # no row of ours comes before it any more
 
     async def open(self) -> None:
         """Fence the partition's previous owner, end its transaction, and read the rows."""
@@ -60,6 +62,8 @@ class Store:
             reader.assign([tp])
             await reader.seek_to_beginning(tp)
             end = (await reader.end_offsets([tp]))[tp]
+            if topic == self.processor.changelog:
+                self._changelog_end = end
             while await reader.position(tp) < end:
                 for record in (await reader.getmany(timeout_ms=200, max_records=10_000)).get(tp, ()):
                     if topic == self.processor.changelog and record.key == WATERMARK:
@@ -81,8 +85,20 @@ class Store:
             for topic, key, value, to in laid_out(step, self.processor.changelog, marks):
                 partition = self.partition if to is None else to
                 sent.append(await producer.send(name_of(topic), value, key, partition=partition))
-            await asyncio.gather(*sent)  # a record that the broker refused must not be missing from what is committed
+            # a record that the broker refused must not be missing from what is committed
+            self._check_changelog(await asyncio.gather(*sent))
         self.watermarks = marks
+
+    def _check_changelog(self, written: Sequence[Any]) -> None:
+        """RefusedError where the changelog is shorter than it was: rows that do not change now are not in it any more."""
+        name = self.settings.topic(self.processor.changelog)
+        first = next(each.offset for each in written if each.topic == name)
+        if 0 <= first < self._changelog_end:  # -1: written before, and the broker does not know where
+            raise RefusedError(
+                f"{name}[{self.partition}] ended at {self._changelog_end}, and now at {first}: it was deleted or cut under a running worker. "
+                f"Restore it, or delete the consumer group {self.settings.prefix}segue-{self.name} to learn again from what the inputs still hold"
+            )
+        self._changelog_end = max(self._changelog_end, written[-1].offset + 1)
 
     async def close(self) -> None:
         """Give the transactional id back."""

@@ -172,15 +172,19 @@ class MemoryStore:
 
 
 class Group:
-    """What a partition asks of Faust's consumer. began : where the group's offsets were; first : where the logs begin."""
+    """What a partition asks of Faust's consumer. began : where the group's offsets were; first, end : where the logs begin and end."""
 
     def __init__(self) -> None:
         self.watermarks: dict[Any, int] = {}
         self.began: dict[Any, int] = {}
         self.first: dict[Any, int] = {}
+        self.end: dict[Any, int] = {}
         self.asked = 0
         self.answers = asyncio.Event()
         self.answers.set()
+
+    async def highwaters(self, *tps: Any) -> dict[Any, int]:
+        return {tp: self.end.get(tp, 1 << 40) for tp in tps}
 
     async def earliest_offsets(self, *tps: Any) -> dict[Any, int]:
         self.asked += 1

@@ -12,10 +12,10 @@ import pytest
 
 import online_models.ranker
 from online_models.listener import Listener
-from online_models.listener_rows import LIKE, PAGE_EVENTS, PLAY, Heard, Profile
+from online_models.listener_rows import BLOCK, KINDS, LIKE, PAGE_EVENTS, PLAY, Heard, Profile
 from online_models.listeners import Listeners
 from online_models.ranker import Ranker, RankerMix
-from online_models.track import COLUMNS, COUNTERS, META, TrackMeta, TrackTable
+from online_models.track import COLUMN, COUNTERS, META, TrackMeta, TrackTable
 from online_models.track_rows import apply_sums, newest_sums
 from streams.deltas import KeeperMeta, TrackDelta, TrackReplica, apply_delta, decode_delta, encode_delta
 from streams.growing import Growth, RowsError
@@ -43,7 +43,22 @@ from streams.unsent import UNSENT, Unsent
 from tests.builders import learner
 
 AT_MS = 1_600_000_000_000
-_COUNTS = np.arange(1.0, 1.0 + len(COLUMNS))
+NAMES = (  # of the columns of counts, in their order on the wire: literally, since this is what must not change
+    *("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks", "completes", "trials", "successes"),
+    *("plays_90d", "skips_90d", "popularity_14d"),
+)
+CATALOGUED: dict[str, Any] = {
+    "track_id": "t1",
+    "title": "Blue",
+    "artist_id": "a1",
+    "artist": "Ann",
+    "tags": ["folk"],
+    "duration_ms": 200,
+    "released_ms": 300,
+    "album_id": "al1",
+    "content": [0.5],
+}
+_COUNTS = np.arange(1.0, 1.0 + len(NAMES))
 _ALL_COUNTS = (
     "000000000000f03f000000000000004000000000000008400000000000001040000000000000144000000000000018400000000000001c40"
     "000000000000204000000000000022400000000000002440000000000000264000000000000028400000000000002a40"
@@ -113,10 +128,10 @@ def listened() -> Listener:
     ann = Listener("ann")
     for n in range(PAGE_EVENTS):
         ann.learn_one(Heard("t", None, AT_MS + n, PLAY, 0, 100, n))
-    ann.learn_one(Heard("t2", "a1", AT_MS + 99, LIKE, 5, 90, 77))
-    ann.learn_one(Heard("t3", None, AT_MS + 100, 6, 0, 100, 78))
+    ann.learn_one(Heard(track_id="t2", artist_id="a1", at_ms=AT_MS + 99, kind=LIKE, played_ms=5, share=90, mark=77))
+    ann.learn_one(Heard("t3", None, AT_MS + 100, BLOCK, 0, 100, 78))
     ann.offer("t4", "r1")
-    ann.introduce(Profile("SE", "25-34", ["folk"], ["a7"]))
+    ann.introduce(Profile(country="SE", age_band="25-34", favourite_tags=["folk"], favourite_artists=["a7"]))
     return ann
 
 
@@ -126,8 +141,9 @@ def table() -> TrackTable:
 
 def known_track() -> tuple[TrackTable, int]:
     made = table()
-    row = made.list_track(TrackMeta("t1", "Blue", "a1", "Ann", ["folk"], 200, 300, "al1", [0.5]))
-    made.counts[row], made.vectors[row] = _COUNTS, [0.5, -0.5, 0.25, 1, 2, 3]
+    row = made.list_track(TrackMeta(**CATALOGUED))
+    made.counts[row, [COLUMN[name] for name in NAMES]] = _COUNTS
+    made.vectors[row] = [0.5, -0.5, 0.25, 1, 2, 3]
     made.neighbours[row, 0], made.neighbour_weights[row, 0] = made.add("t:t2"), 1.5
     return made, row
 
@@ -135,7 +151,18 @@ def known_track() -> tuple[TrackTable, int]:
 def known_delta() -> TrackDelta:
     zero, one = np.zeros(1, np.int32).tobytes(), np.ones(1, np.int32).tobytes()
     vectors, half = np.arange(1, 7, dtype=np.float32).tobytes(), np.array([0.5]).tobytes()
-    return TrackDelta(2, 7, ["t:t1", "t:t2"], zero, _COUNTS.tobytes(), zero, one, half, one, vectors)
+    return TrackDelta(
+        source=2,
+        seq=7,
+        keys=["t:t1", "t:t2"],
+        counts_at=zero,
+        counts=_COUNTS.tobytes(),
+        pairs_from=zero,
+        pairs_to=one,
+        pair_weights=half,
+        vectors_at=one,
+        vectors=vectors,
+    )
 
 
 @pytest.fixture
@@ -167,6 +194,10 @@ def test_a_tracks_rows_are_the_golden_ones() -> None:
     assert expected == [made.encode_row(section, row) for section in (b"i", b"c", b"v", b"n")]
 
 
+def test_codes_of_kinds_are_what_rows_hold() -> None:
+    assert KINDS == ("play", "skip", "like", "unlike", "save", "share", "block")
+
+
 def test_a_delta_is_the_golden_one() -> None:
     assert golden("delta")[1] == encode_delta(known_delta())
 
@@ -185,7 +216,10 @@ def test_an_unsent_row_is_a_delta_with_number_0() -> None:
 def test_meta_and_watermark_rows_are_the_golden_ones() -> None:
     (watermark,) = laid_out(Step(), "changelog", {"listening-events": 5, "listeners": 2})
 
-    assert golden("learner meta") == (META, msgspec.msgpack.encode(LearnerMeta(3, 9, 2, 1)))
+    assert golden("learner meta") == (
+        META,
+        msgspec.msgpack.encode(LearnerMeta(seq=3, events=9, duplicates=2, dead_letters=1)),
+    )
     assert golden("keeper meta") == (META, msgspec.msgpack.encode(KeeperMeta({0: 3, 5: 9})))
     assert (golden("watermark"), WATERMARK) == ((watermark.key, watermark.value), watermark.key)
 

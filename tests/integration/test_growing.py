@@ -86,15 +86,21 @@ async def drained(settings: Settings) -> bool:
 async def run_grow(settings: Settings, home: Path, to_prefix: str, partitions: int) -> tuple[int, str, dict[str, Any]]:
     """The command; its exit code, what it said, its figures."""
     figures = home / "grown.json"
-    command = ("topics", "grow", "--partitions", str(partitions), "--to-prefix", to_prefix, "--json", str(figures))
+    command = ("grow", "--partitions", str(partitions), "--to-prefix", to_prefix, "--json", str(figures))
+    code, said = await run_topics(settings, *command)
+    return code, said, orjson.loads(figures.read_bytes()) if figures.exists() else {}
+
+
+async def run_topics(settings: Settings, *arguments: str) -> tuple[int, str]:
+    """`segue topics`; its exit code, and what it said."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "segue.cli.main", *command),
+        *(sys.executable, "-m", "segue.cli.main", "topics", *arguments),
         env=settings.environ(),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     said, _ = await process.communicate()
-    return process.returncode or 0, said.decode(), orjson.loads(figures.read_bytes()) if figures.exists() else {}
+    return process.returncode or 0, said.decode()
 
 
 def events(seed: int, numbers: range) -> list[ListeningEvent]:
@@ -224,6 +230,17 @@ async def _tell_of_people_and_tracks(client: SegueClient) -> None:
 # --- what is refused
 
 
+@pytest.mark.kafka
+async def test_creating_topics_with_another_count_says_that_they_keep_theirs_and_how_to_grow(
+    settings: Settings,
+) -> None:
+    code, said = await run_topics(msgspec.structs.replace(settings, partitions=7), "create")
+
+    assert (code, await count_partitions(settings)) == (0, {"listener": 2, "track": 2, "single": 1})
+    assert "SEGUE_PARTITIONS=7, but the topics that are there have 2 partitions, and keep them" in said
+    assert (await run_topics(settings, "create"))[1] == "all 11 topics are there\n"
+
+
 async def grow_here(settings: Settings, partitions: int = 5) -> Copied:
     return await grow_topics(settings, grown(settings, settings.prefix + "big-", partitions), lambda *_: None)
 
@@ -313,7 +330,9 @@ async def test_a_copy_that_was_killed_left_nothing_and_is_made_again(settings: S
 
     await grow_here(settings)
 
-    assert {key for _, key, _ in await read_all(target, LISTENERS_CHANGELOG.name)} == {META}
+    assert [(number, META) for number in range(5)] == sorted(
+        (partition, key) for partition, key, _ in await read_all(target, LISTENERS_CHANGELOG.name)
+    )
     with contextlib.suppress(KafkaError):  # it is fenced
         await killed.stop()
 

@@ -1,6 +1,7 @@
 """Where rows go when the number of partitions changes, and what is made anew: without a Kafka."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -23,6 +24,7 @@ from streams.steps import WATERMARK, Output
 from streams.topics import EXPERIMENTS, LISTENERS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS, TRACKS_CHANGELOG
 from streams.unsent import UNSENT
 from tests.builders import NOW_MS, deltas, event, keeper, learn, learner, replica_of, track
+from tests.segue.test_cli import segue
 
 BEFORE = {"listener": 3, "track": 2}
 USERS = [f"u{n}" for n in range(20)]
@@ -251,3 +253,15 @@ def test_a_count_that_topics_do_not_have_is_said_with_the_way_to_it() -> None:
     assert "SEGUE_PARTITIONS=8, but the topics that are there have 2 partitions" in told
     assert "segue topics grow --partitions 8 --to-prefix NAME-" in told
     assert kept_count(settings, {"listening-events": 8, "tracks": 8, "experiments": 1}) is None
+
+
+def test_the_command_with_the_same_prefix_ends_with_2_and_says_so(tmp_path: Path) -> None:
+    done = segue(
+        *("topics", "grow", "--partitions", "8", "--to-prefix", "p-"),
+        home=tmp_path,
+        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9",
+        SEGUE_TOPIC_PREFIX="p-",
+    )
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "--to-prefix 'p-' is the prefix of the topics that are to be copied" in done.stderr

@@ -159,14 +159,15 @@ class _Copy:
         self.ends: dict[tuple[str, int], int] = {}
 
     async def send(self, rows: Iterable[Output]) -> None:
-        """Send rows, and wait until the broker has them."""
-        waiting = []
+        """Send rows, and wait until the broker has them; what comes next is handed over while it takes what came before."""
+        before: list[asyncio.Future[object]] = []
+        waiting: list[asyncio.Future[object]] = []
         for topic, key, value, partition in rows:
             waiting.append(await self.producer.send(self.target.topic(topic), value, key, partition=partition))
             if len(waiting) >= UNSENT_MAX:
-                await self._wait(waiting)
-                waiting = []
-        await self._wait(waiting)
+                await self._wait(before)
+                before, waiting = waiting, []
+        await self._wait([*before, *waiting])
 
     async def _wait(self, waiting: "list[asyncio.Future[object]]") -> None:
         for told in await asyncio.gather(*waiting):

@@ -31,6 +31,7 @@ from streams.topics import (
 from streams.unsent import UNSENT
 
 COPIED: tuple[Topic, ...] = (LISTENERS_CHANGELOG, TRACKS_CHANGELOG, RANKER_WEIGHTS, LISTENERS, TRACKS, EXPERIMENTS)
+HASHES = 1 << 31  # a partition among so many is the hash itself, of which each count takes the remainder
 _VERSION = {LISTENERS_CHANGELOG.name: listener_rows.VERSION, TRACKS_CHANGELOG.name: track.VERSION}
 _SECTIONS = {
     LISTENERS_CHANGELOG.name: (HEAD, PAGE, CHOICES),
@@ -117,15 +118,15 @@ class Growth:
                 f"{place}, version {value[0] if value else None}: unknown, expected at most {_VERSION[topic.name][0]}, and a section of docs/topics.md: "
                 "a newer release wrote it; grow with the release that the workers have"
             )
-        owner = _owner(topic, key, self.before[topic.group])
-        if owner != partition:
+        hashed = _owner(topic, key, HASHES)
+        if (owner := hashed % self.before[topic.group]) != partition:
             raise RowsError(
                 f"{place}: its owner's partition is {owner}: whoever produces chooses partitions in another way than Kafka's default "
                 "(murmur2 of the key; librdkafka: partitioner=murmur2_random), so that rows and messages would part"
             )
         self.listeners += section == HEAD
         self.tracks += section == CATALOGUE
-        return Output(topic.name, key, value, _owner(topic, key, self.after))
+        return Output(topic.name, key, value, hashed % self.after)
 
     def _add_up(self, topic: Topic, value: bytes) -> None:
         if topic.name != LISTENERS_CHANGELOG.name:

@@ -25,22 +25,34 @@ _LINE_BYTES_MAX = 1_000_000
 class Pauses:
     """How long to wait before what has ended is started again: longer each time, from the first on after it ran steadily."""
 
-    def __init__(self) -> None:
-        self._failures = 0
+    def __init__(self, pauses_s: Sequence[float] = PAUSES_S) -> None:
+        self._pauses_s, self._failures = pauses_s, 0
 
     def after(self, ran_s: float) -> float:
         """The pause, in seconds, after it ran for so long."""
         self._failures = 1 if ran_s > STEADY_S else self._failures + 1
-        return PAUSES_S[min(self._failures, len(PAUSES_S)) - 1]
+        return self._pauses_s[min(self._failures, len(self._pauses_s)) - 1]
 
 
 class Worker:
-    """One process under supervision; `log` takes what it writes."""
+    """One process under supervision.
+
+    log : takes what it writes; say : is told when and why it is started again
+    pauses_s : before it is started again, by how often it has failed
+    """
 
     def __init__(
-        self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, say: Callable[[str], None]
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        say: Callable[[str], None],
+        *,
+        pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self.name, self.argv, self.env, self.log, self.say = name, list(argv), dict(env), log, say
+        self.pauses_s = pauses_s
         self.restarts = 0
         self.ready = asyncio.Event()
         self.process: asyncio.subprocess.Process | None = None
@@ -67,7 +79,7 @@ class Worker:
                 await self.process.wait()
 
     async def _keep_running(self) -> None:
-        pauses = Pauses()
+        pauses = Pauses(self.pauses_s)
         while True:  # until `stop` cancels
             began, code = time.monotonic(), None
             try:

@@ -89,7 +89,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             auto_offset_reset="earliest",  # what was asked before the first worker came is answered too
             fetch_max_wait_ms=WAIT_MS,
             session_timeout_ms=6000,
-            heartbeat_interval_ms=2000,
+            heartbeat_interval_ms=1000,
         )
         self._consumer.subscribe([settings.topic(PLAYLIST_REQUESTS)], listener=self)
         await self._consumer.start()

@@ -93,7 +93,7 @@ class Engine:
             topic_disable_leader=True,
             topic_allow_declare=False,
             broker_session_timeout=6,
-            broker_heartbeat_interval=2,
+            broker_heartbeat_interval=1,
             stream_wait_empty=False,
             stream_buffer_maxsize=65_536,
         )

@@ -8,6 +8,7 @@ Faust never commits our topics: it acks what an agent was cancelled on, so its o
 says is committed instead (`commit_watermarks`), as a hint for lag tools and for where to begin.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
@@ -31,7 +32,12 @@ class Chunk(NamedTuple):
 
 
 class ConsumerThread(AIOKafkaConsumerThread):
-    """Faust's consumer thread with short polls, committed records only, and partition N of every topic for one worker."""
+    """Faust's consumer thread with short polls, committed records only, and partition N of every topic for one worker.
+
+    seeks : how often it went back; fetched_in : which of them the last fetch came after
+    """
+
+    seeks = fetched_in = 0
 
     def _create_worker_consumer(self, transport: Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -39,6 +45,35 @@ class ConsumerThread(AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"
         consumer._partition_assignment_strategy = [RangePartitionAssignor]
         return consumer
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        committed: Mapping[TP, int] = await self.call_thread(self._go_back)
+        return committed
+
+    async def _go_back(self) -> Mapping[TP, int | None]:
+        """Seek every partition to what the group has committed, and to its beginning where that is nothing.
+
+        At once, so that no fetch comes between: aiokafka asks and seeks one after the other, and leaves those that have committed
+        nothing where a fetch that Faust has dropped took them.
+        """
+        consumer = self._ensure_consumer()
+        tps = list(consumer.assignment())
+        committed = dict(zip(tps, await asyncio.gather(*map(consumer.committed, tps)), strict=True))
+        begin = await consumer.beginning_offsets([tp for tp, offset in committed.items() if offset is None])
+        for tp in committed.keys() & consumer.assignment():
+            offset = committed[tp]
+            consumer.seek(tp, begin[tp] if offset is None else offset)
+        self.seeks += 1
+        return committed
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
+    ) -> Mapping[TP, list[Any]]:
+        records: Mapping[TP, list[Any]] = await super()._fetch_records(
+            consumer, active_partitions, timeout=timeout, max_records=max_records
+        )
+        self.fetched_in = self.seeks
+        return records
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         owned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
@@ -53,8 +88,8 @@ class ChunkConsumer(Consumer):
         self.watermarks: dict[TP, int] = {}
         self.began: dict[TP, int] = {}
         self._hinted: dict[TP, int] = {}
-        self._seeks = 0
         self._numbers: dict[TP, tuple[Epoch, int]] = {}
+        self._dropped: dict[TP, int] = {}  # the first offset that was fetched and not handed out: it must come again
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -76,37 +111,48 @@ class ChunkConsumer(Consumer):
         self.began = {tp: max(offset or 0, 0) for tp, offset in committed.items()}
         return committed
 
-    async def perform_seek(self) -> None:
-        self._seeks += 1
-        await super().perform_seek()
-
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
         if not self.flow_active:
+            self._drop(records)
             await self.perform_seek()
             return
-        for tp, message in self._chunks(records, active, generation):
+        if self._thread.fetched_in != self._thread.seeks:  # a seek has gone back behind them meanwhile
+            self._drop(records)
+            return
+        chunks = self._chunks(records, active, generation)
+        for number, (tp, message) in enumerate(chunks):
             if not self.flow_active or self.app.consumer_generation_id != generation:
+                self._drop({tp: message.value.records for tp, message in reversed(chunks[number:])})
                 return
             yield tp, message
 
     def _chunks(
         self, records: Mapping[TP, list[Any]], active: set[TP] | None, generation: int
     ) -> list[tuple[TP, ConsumerMessage]]:
-        epoch, out = (generation, self._seeks), []
+        epoch, out = (generation, self._thread.fetched_in), []
         for tp, fetched in records.items():
             if active is not None and tp not in active and tp not in self._buffered_partitions:
+                self._drop({tp: fetched})
                 continue
+            first = fetched[0].offset
+            lost = self.began.get(tp, 0) <= self._dropped.pop(tp, first) < first
             for start in range(0, len(fetched), CHUNK_MAX):
                 before, number = self._numbers.get(tp, (None, 0))
-                number = number if before == epoch else 0
+                number = (number if before == epoch else 0) + (lost and start == 0)
                 self._numbers[tp] = epoch, number + 1
                 part = fetched[start : start + CHUNK_MAX]
                 out.append((tp, _message(tp, part[-1], Chunk(epoch, number, part), generation)))
         return out
+
+    def _drop(self, records: Mapping[TP, list[Any]]) -> None:
+        """Note what was fetched and is not handed out; what does not come again leaves a hole in the numbers."""
+        for tp, fetched in records.items():
+            if fetched:
+                self._dropped[tp] = min(fetched[0].offset, self._dropped.get(tp, fetched[0].offset))
 
 
 def _message(tp: TP, last: Any, chunk: Chunk, generation: int) -> ConsumerMessage:

@@ -91,6 +91,10 @@ class ChunkConsumer(Consumer):
         for tp, message in self._chunks(records, active, generation):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
+            if message.value.records[0].offset < (self._read_offset.get(tp) or 0):
+                self._read_offset[tp] = (
+                    None  # the log was made anew: Faust would drop it without a word, `Partition` decides
+                )
             yield tp, message
 
     def _chunks(

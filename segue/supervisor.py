@@ -19,6 +19,7 @@ STEADY_S = 60.0  # after so long the next failure counts as the first
 LOG_BYTES_MAX = (
     10_000_000  # a greater log is set aside, in place of the one that was before, when the process is started
 )
+LINE_SAID_MAX = 600  # of a last line, characters: what to do stands at its end
 _LINE_BYTES_MAX = 1_000_000
 
 
@@ -132,9 +133,9 @@ class Worker:
 
     def _last_line(self) -> str:
         with self.log.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 2000))
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4 * LINE_SAID_MAX))
             lines = log.read().decode(errors="replace").strip().splitlines()
-        return lines[-1][:200] if lines else "it said nothing"
+        return lines[-1][:LINE_SAID_MAX] if lines else "it said nothing"
 
 
 def segue_argv(*arguments: str) -> list[str]:

@@ -133,8 +133,10 @@ class LearnerProcessor:
         step, replica = Step(), self.replica
         self.lesson.train_tower()
         sent, counts = self.unsent.take()
-        deltas = replica.send_counts(self.partition, self.meta.seq + 1, *counts)
-        vectors, seq = replica.send_vectors(self.partition, self.meta.seq + 1 + bool(deltas))
+        # without rows: above whatever was sent before they were lost, which keepers would take for the same once more
+        first = (self.meta.seq or now_ms) + 1
+        deltas = replica.send_counts(self.partition, first, *counts)
+        vectors, seq = replica.send_vectors(self.partition, first + bool(deltas))
         deltas += vectors
         weights = self.ranker.changed_rows()
         step.rows.update(dict.fromkeys(sent))

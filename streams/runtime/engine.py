@@ -118,6 +118,12 @@ class Engine:
 
     async def _were_assigned(self, _app: faust.App, assigned: set[TP], **_: Any) -> None:
         self._owned |= assigned
+        if assigned and (gone := self._inputs - {tp.topic for tp in assigned}):  # nobody would read it, without a word
+            log.critical(
+                "%s: not there any more, deleted under a running worker; ending. `segue topics create` makes what is missing",
+                ", ".join(sorted(gone)),
+            )
+            os._exit(FAILED)
         for number in sorted({tp.partition for tp in assigned if tp.topic in self._inputs}):
             if not self._stopping:
                 self._open(number)

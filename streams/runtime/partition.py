@@ -22,6 +22,7 @@ from streams.steps import Numbering, Record, Step, next_step
 from streams.topics import BY_NAME
 
 log = logging.getLogger(__name__)
+LOOK_S = 1.0  # so often it is looked whether rows and inputs belong together, though nothing arrives
 
 
 class Partition:
@@ -105,7 +106,7 @@ class Partition:
     async def _wait(self, timeout_s: float) -> bool:
         """Wait for records, or for the time to flush; answers whether to go on."""
         try:
-            await asyncio.wait_for(self._arrived.wait(), max(timeout_s, 0.001))
+            await asyncio.wait_for(self._arrived.wait(), max(min(timeout_s, LOOK_S), 0.001))
         except TimeoutError:
             return not self._closing
         early_s = self._ended + self.processor.pace_s - time.monotonic()
@@ -157,7 +158,8 @@ class Partition:
         if began > mark:
             raise RefusedError(
                 f"{tp.topic}[{tp.partition}]: the group has read up to {began}, the rows in {self.processor.changelog} only to {mark}: "
-                "the changelog was deleted or cut. Restore it, or delete the consumer group to learn again from what the topic still holds"
+                f"the changelog was deleted or cut. Restore it, or delete the consumer group {self.store.settings.prefix}segue-{self.store.name} "
+                "to learn again from what the inputs still hold"
             )
 
     async def _check_log(self, topic: str, tp: TP) -> None:

@@ -128,6 +128,10 @@ class ChunkConsumer(Consumer):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 self._drop({tp: message.value.records for tp, message in reversed(chunks[number:])})
                 return
+            if message.value.records[0].offset < (self._read_offset.get(tp) or 0):
+                self._read_offset[tp] = (
+                    None  # the log was made anew: Faust would drop it without a word, `Partition` decides
+                )
             yield tp, message
 
     def _chunks(

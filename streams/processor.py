@@ -99,6 +99,15 @@ class LearnerProcessor:
         else:
             self.listeners.apply_row(key, value)
 
+    def restore_many(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """As `restore` of each."""
+        others = rows
+        if topic == LISTENERS_CHANGELOG.name:
+            self.listeners.apply_rows(rows)
+            others = [row for row in rows if row[0][:1] in (UNSENT, META)]
+        for key, value in others:
+            self.restore(topic, key, value)
+
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Learn from records; see the module's picture."""
         step, changed, erased = Step(), dict[str, Listener](), dict[bytes, None]()

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 
-ROW_BYTES = 250  # what a row costs beside the bytes of key and value: two objects, a place in a table, its neighbours
+ROW_BYTES = 200  # what a row costs beside the bytes of key and value: two objects, a place in a table, its neighbours
 MOVED_BYTES = 1 << 20  # moved out at once: about a thousand heads, 10 ms
 FILE_CACHE_KIB = 16_384  # of a partition's file, held by sqlite once there is one
 _FILTER_BITS = 1 << 24  # keys that may be in the file: 2 MiB of a partition's memory, once there is one
@@ -32,7 +32,7 @@ class RowSpace:
     >>> rows = space.open(0)
     >>> rows[b"key"] = b"value"
     >>> rows.get(b"key"), len(rows), space.bytes
-    (b'value', 1, 258)
+    (b'value', 1, 208)
     >>> space.close(0)
     >>> space.bytes
     0
@@ -88,7 +88,8 @@ class ColdRows(MutableMapping[bytes, bytes]):
         value = self._taken(key)
         if value is None:
             return default
-        self._warm_up(key, value)
+        self._warm[key] = value
+        self._grow(ROW_BYTES + len(key) + len(value))
         return value
 
     def __getitem__(self, key: bytes) -> bytes:
@@ -102,11 +103,16 @@ class ColdRows(MutableMapping[bytes, bytes]):
         if before is None:
             if self._file is not None and self._maybe_cold(key):
                 self._taken(key)
-            self._warm_up(key, value)
-            return
+            grown = ROW_BYTES + len(key) + len(value)
+        else:
+            self._warm.move_to_end(key)
+            grown = len(value) - len(before)
         self._warm[key] = value
-        self._warm.move_to_end(key)
-        self._grow(len(value) - len(before))
+        self.bytes += grown
+        space = self._space
+        space.bytes += grown
+        if space.bytes > space.bytes_max:
+            space.make_room()
 
     def __delitem__(self, key: bytes) -> None:
         value = self._warm.pop(key, None)
@@ -157,11 +163,6 @@ class ColdRows(MutableMapping[bytes, bytes]):
         if self._file is not None:
             self._file.close()
             self._file, self._filter = None, bytearray()
-
-    def _warm_up(self, key: bytes, value: bytes) -> None:
-        """Hold a row in memory that is not in the file any more."""
-        self._warm[key] = value
-        self._grow(ROW_BYTES + len(key) + len(value))
 
     def _grow(self, by: int) -> None:
         self.bytes += by

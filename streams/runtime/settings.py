@@ -10,7 +10,7 @@ import msgspec
 from streams.topics import Topic
 
 PARTITIONS = 4
-ROWS_MB = 512
+ROWS_MB = 1024
 EMBEDDED_PARTITIONS = 2  # broker and workers share the cores there, and the cost of a transaction is a partition's
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")

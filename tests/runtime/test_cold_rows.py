@@ -24,6 +24,7 @@ from streams.runtime import cold_rows
 from streams.runtime.cold_rows import ROW_BYTES, ColdRowsError, RowSpace
 from streams.runtime.exits import FAILED
 from streams.runtime.partition import Partition
+from streams.steps import restore_rows
 from streams.topics import LISTENERS, LISTENERS_CHANGELOG
 from tests.builders import NOW_MS, event, learner, raw, record
 from tests.runtime.fakes import SETTINGS, Group, MemoryStore, Rec
@@ -187,8 +188,7 @@ def test_a_learner_over_cold_rows_writes_what_one_in_memory_does(seed: int) -> N
 
 def restore(processor: LearnerProcessor, written: list[dict[bytes, bytes | None]]) -> None:
     for rows in written:
-        for key, value in rows.items():
-            processor.restore(LISTENERS_CHANGELOG.name, key, value)
+        restore_rows(processor, LISTENERS_CHANGELOG.name, list(rows.items()))
 
 
 def test_an_audience_over_cold_rows_knows_everybody_and_lets_partitions_go() -> None:
@@ -197,9 +197,12 @@ def test_an_audience_over_cold_rows_knows_everybody_and_lets_partitions_go() -> 
     for n in range(60):
         listener = source.get(f"user-{n}")
         hear(source, listener.user_id, n)
-    for key, value in source.rows.items():
-        for audience in (plain, cold):
-            audience.apply_row(int(user_of(key)[5:]) % 2, key, value)
+    for number in (0, 1):
+        rows = [(key, value) for key, value in source.rows.items() if int(user_of(key)[5:]) % 2 == number]
+        cold.apply_rows(number, [*rows[:10], (b"w", b"no row of a listener")])
+        for key, value in rows:
+            plain.apply_row(number, key, value)
+            cold.apply_row(number, key, value)
 
     assert len(cold) == len(plain) == 60
     assert sum(cast(Any, listeners.rows).cold for listeners in cold.partitions.values()) > 30

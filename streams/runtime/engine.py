@@ -15,13 +15,16 @@ from faust.types.auth import CredentialsT
 from faust.types.tuples import TP
 
 from streams.runtime.exits import FAILED
-from streams.runtime.partition import Partition
+from streams.runtime.partition import BUFFERED_BYTES_MAX, BUFFERED_MAX, STEP_MAX, Partition
 from streams.runtime.settings import Settings
 from streams.runtime.store import Store
 from streams.runtime.transport import ChunkTransport
 from streams.steps import Processor
 
 log = logging.getLogger(__name__)
+CHUNKS_MAX = (
+    64  # fetched, and not with their partitions yet: those take what comes, so they are seldom more than one fetch
+)
 
 
 class Engine:
@@ -40,12 +43,13 @@ class Engine:
         build: Callable[[int], Processor],
         inputs: Sequence[str],
         *,
-        step_max: int = 2000,
-        buffered_max: int = 20_000,
+        step_max: int = STEP_MAX,
+        buffered_max: int = BUFFERED_MAX,
+        buffered_bytes_max: int = BUFFERED_BYTES_MAX,
         closed: Callable[[int], None] | None = None,
     ) -> None:
         self.settings, self.name, self.build, self.closed = settings, name, build, closed
-        self.step_max, self.buffered_max = step_max, buffered_max
+        self._bounds = {"step_max": step_max, "buffered_max": buffered_max, "buffered_bytes_max": buffered_bytes_max}
         self.partitions: dict[int, Partition] = {}
         self._inputs = frozenset(settings.topic(topic) for topic in inputs)
         self._stopping = False
@@ -97,7 +101,7 @@ class Engine:
             broker_session_timeout=6,
             broker_heartbeat_interval=2,
             stream_wait_empty=False,
-            stream_buffer_maxsize=65_536,
+            stream_buffer_maxsize=CHUNKS_MAX,
         )
         app.transport = ChunkTransport(app.conf.broker_consumer, app)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
@@ -129,15 +133,12 @@ class Engine:
         self._owned -= revoked
         await self._close(sorted({tp.partition for tp in revoked if tp.topic in self._inputs}))
         await self._app.consumer.commit_watermarks()
-        for tp in revoked:
-            self._app.consumer.watermarks.pop(tp, None)
+        self._app.consumer.forget(revoked)
 
     def _open(self, number: int) -> Partition:
         if number not in self.partitions:
             store = Store(self.settings, self.name, number, self.build(number))
-            self.partitions[number] = Partition(
-                store, self._app.consumer, step_max=self.step_max, buffered_max=self.buffered_max
-            )
+            self.partitions[number] = Partition(store, self._app.consumer, **self._bounds)
         return self.partitions[number]
 
     async def _close(self, numbers: Sequence[int]) -> None:

@@ -22,9 +22,8 @@ from streams.runtime.transport import ChunkTransport
 from streams.steps import Processor
 
 log = logging.getLogger(__name__)
-CHUNKS_MAX = (
-    64  # fetched, and not with their partitions yet: those take what comes, so they are seldom more than one fetch
-)
+# Chunks that are fetched, and not with their partitions yet: those take what comes, so they are seldom more than one fetch.
+CHUNKS_MAX = 64
 
 
 class Engine:

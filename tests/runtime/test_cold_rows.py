@@ -7,6 +7,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,12 +23,14 @@ from streams.messages import PlaylistRequest, encode
 from streams.processor import LearnerProcessor
 from streams.runtime import cold_rows
 from streams.runtime.cold_rows import ROW_BYTES, ColdRowsError, RowSpace
+from streams.runtime.engine import Engine
 from streams.runtime.exits import FAILED
 from streams.runtime.partition import Partition
-from streams.steps import restore_rows
+from streams.runtime.store import Store
+from streams.steps import WATERMARK, restore_rows
 from streams.topics import LISTENERS, LISTENERS_CHANGELOG
 from tests.builders import NOW_MS, event, learner, raw, record
-from tests.runtime.fakes import SETTINGS, Group, MemoryStore, Rec
+from tests.runtime.fakes import SETTINGS, Counting, Group, MemoryStore, Rec
 from tests.runtime.test_partition import EVENTS, chunk, end_of
 
 KEYS = [b"key-%d" % n for n in range(12)]
@@ -309,3 +312,33 @@ def test_a_serving_worker_bounds_its_listeners() -> None:
     space = worker._replica.listeners._shelves
     assert space.bytes_max == SETTINGS.listener_rows_mb << 20
     assert space.bytes == ROW_BYTES + 9
+
+
+async def test_a_partition_that_is_given_back_gives_its_rows_back() -> None:
+    space = RowSpace(1 << 20)
+    engine = Engine(SETTINGS, "learner", lambda number: cast(Any, None), ("events",), closed=space.close)
+    partition = Partition(cast(Any, MemoryStore()), cast(Any, Group()))
+    engine.partitions[3] = partition
+    space.open(3)[b"key"] = b"value"
+    space.open(4)[b"key"] = b"value"
+    await engine._close([3, 5])
+
+    assert space.bytes == ROW_BYTES + 8
+
+
+def test_a_restore_takes_the_last_watermarks_and_gives_the_processor_the_rest() -> None:
+    counting = Counting()
+    store = Store(SETTINGS, "test", 3, counting)
+    store._take("rows", [(b"a", b"1"), (WATERMARK, msgspec.msgpack.encode({"events": 1})), (b"b", None)])
+    store._take(
+        "rows", [(WATERMARK, msgspec.msgpack.encode({"events": 2})), (WATERMARK, msgspec.msgpack.encode({"events": 3}))]
+    )
+    store._take("more", [(WATERMARK, b"no watermark of ours")])
+
+    assert store.watermarks == {"events": 3}
+    assert counting.restored == [
+        ("rows", b"a", b"1"),
+        ("rows", b"b", None),
+        ("more", WATERMARK, b"no watermark of ours"),
+    ]
+    assert store.restored_rows == 6

@@ -14,7 +14,7 @@ import msgspec
 
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, PLAY, SKIP, Heard, Profile
-from online_models.listeners import Listeners
+from online_models.listeners import SECTIONS, Listeners
 from online_models.ranker import Ranker
 from online_models.track import META
 from online_models.two_tower import TwoTower
@@ -98,6 +98,14 @@ class LearnerProcessor:
             self.meta = LearnerMeta() if value is None else msgspec.msgpack.decode(value, type=LearnerMeta)
         else:
             self.listeners.apply_row(key, value)
+
+    def restore_many(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """As `restore` of each."""
+        if topic == LISTENERS_CHANGELOG.name:
+            self.listeners.apply_rows(rows)
+            rows = [row for row in rows if row[0][:1] not in SECTIONS]
+        for key, value in rows:
+            self.restore(topic, key, value)
 
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Learn from records; see the module's picture."""

@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.runtime.exits import FAILED, RefusedError
 from streams.runtime.settings import Settings
-from streams.steps import WATERMARK, Processor, Step, laid_out
+from streams.steps import WATERMARK, Processor, Step, laid_out, restore_rows
 
 log = logging.getLogger(__name__)
 COMMIT_S = 45.0  # the broker itself ends a transaction after 30
@@ -30,6 +30,7 @@ REQUEST_BYTES_MAX = 16 << 20
 # A broker answers a fetch when there are records, or after this long: the time that a partition may lose which could not be asked for
 # while the others were. Shorter waits keep brokers and readers busy with asking.
 WAIT_MS = 100
+RESTORED_AT_ONCE = 2000  # rows, about 20 ms: then the group's other partitions, and the followers, have their turn
 
 
 class Store:
@@ -69,15 +70,21 @@ class Store:
             if topic == self.processor.changelog:
                 self._changelog_end = end
             while await reader.position(tp) < end:
-                for record in (await reader.getmany(timeout_ms=200, max_records=10_000)).get(tp, ()):
-                    if topic == self.processor.changelog and record.key == WATERMARK:
-                        self.watermarks = msgspec.msgpack.decode(record.value, type=dict[str, int])
-                    else:
-                        self.processor.restore(topic, record.key, record.value)
-                    self.restored_rows += 1
+                records = (await reader.getmany(timeout_ms=200, max_records=RESTORED_AT_ONCE)).get(tp, ())
+                self._take(topic, [(record.key, record.value) for record in records])
                 await asyncio.sleep(0)
         finally:
             await reader.stop()
+
+    def _take(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        marks = list[bytes | None]()
+        if topic == self.processor.changelog:
+            marks = [value for key, value in rows if key == WATERMARK]
+            if marks:
+                self.watermarks = msgspec.msgpack.decode(marks[-1] or b"", type=dict[str, int])
+                rows = [row for row in rows if row[0] != WATERMARK]
+        restore_rows(self.processor, topic, rows)
+        self.restored_rows += len(rows) + len(marks)
 
     async def commit(self, step: Step, watermarks: Mapping[str, int]) -> None:
         """One transaction; see the module's numbered steps."""

@@ -9,7 +9,7 @@ says is committed instead (`commit_watermarks`), as a hint for lag tools and for
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import aiokafka.producer.sender
@@ -20,6 +20,8 @@ from faust.types.tuples import TP, ConsumerMessage
 from streams.runtime.store import WAIT_MS
 
 CHUNK_MAX = 1000
+# A fetch that waits for others does not see that a partition is let again: so it waits no longer than this.
+LET_S = 0.05
 Epoch = tuple[int, int]  # group generation, seeks: delivery starts anew where it changes
 
 
@@ -111,8 +113,33 @@ class ChunkConsumer(Consumer):
         self.began = {tp: max(offset or 0, 0) for tp, offset in committed.items()}
         return committed
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing: Faust's one buffer of all partitions is short, and waits; each partition says what it can hold."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Nothing, as above."""
+
+    def hold(self, tps: Iterable[TP]) -> None:
+        """Fetch no more of some partitions; what is on its way still comes."""
+        for tp in tps:
+            super().on_buffer_full(tp)
+
+    def let(self, tps: Iterable[TP]) -> None:
+        """Fetch of them again."""
+        for tp in tps:
+            super().on_buffer_drop(tp)
+
+    def forget(self, tps: Iterable[TP]) -> None:
+        """Know nothing more of partitions that were given back."""
+        for tp in tps:
+            self.watermarks.pop(tp, None)
+            self._buffered_partitions.discard(tp)
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        records, active = await self._wait_next_records(timeout)
+        if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
+            await asyncio.sleep(LET_S)  # Faust would sleep for a second
+            return
+        records, active = await self._wait_next_records(min(timeout, LET_S))
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return

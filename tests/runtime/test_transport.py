@@ -61,6 +61,9 @@ class Fetches(ChunkConsumer):
     async def _wait_next_records(self, timeout: float) -> Any:
         return {EVENTS: [_record(offset) for offset in self.given]}, self.active
 
+    def _get_active_partitions(self) -> set[TP]:
+        return self.active
+
     async def perform_seek(self) -> None:
         self._thread.seeks += 1
 

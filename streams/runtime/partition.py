@@ -88,7 +88,7 @@ class Partition:
             return  # what `close` has left must not be overtaken; the next owner gets all of it
         records = [Record(topic, each.offset, each.key, each.value, each.timestamp) for each in chunk.records]
         self._buffer.extend(records)
-        self._bytes += sum(map(size_of, records))
+        self._bytes += bytes_of(records)
         self._arrived.set()
         if self._fills(self.step_max, self.step_bytes_max):
             self._full.set()
@@ -137,13 +137,13 @@ class Partition:
         return not self._closing
 
     def _take(self) -> list[Record]:
-        records, left = list[Record](), self.step_bytes_max
-        while self._buffer and len(records) < self.step_max:
-            left -= size_of(self._buffer[0])
-            if left < 0 and records:
-                break
-            records.append(self._buffer.popleft())
-        self._bytes -= sum(map(size_of, records))
+        buffer = self._buffer
+        records = [buffer.popleft() for _ in range(min(self.step_max, len(buffer)))]
+        size = bytes_of(records)
+        while size > self.step_bytes_max and len(records) > 1:
+            buffer.appendleft(records.pop())
+            size -= bytes_of([buffer[0]])
+        self._bytes -= size
         if self._closing:
             return records
         if not self._buffer:
@@ -244,6 +244,7 @@ class Partition:
         }
 
 
-def size_of(record: Record) -> int:
-    """Bytes of key and value."""
-    return len(record.key or b"") + len(record.value or b"")
+def bytes_of(records: Sequence[Record]) -> int:
+    """Bytes of all keys and values."""
+    keys, values = [each.key for each in records if each.key], [each.value for each in records if each.value]
+    return sum(map(len, keys)) + sum(map(len, values))

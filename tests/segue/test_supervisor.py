@@ -19,11 +19,11 @@ def python(code: str) -> tuple[str, ...]:
     return sys.executable, "-c", code
 
 
-async def failures(folder: Path, monkeypatch: pytest.MonkeyPatch, *argv: str, count: int = 2) -> list[str]:
+async def failures(folder: Path, *argv: str, count: int = 2) -> list[str]:
     """What is said of the first failures; the pauses between them are left out."""
-    monkeypatch.setattr(segue.supervisor, "PAUSES_S", (0.0,))
     said = list[str]()
     watched = worker(folder, said, *argv)
+    watched.pauses_s = (0.0,)
     watched.start()
     async with asyncio.timeout(20.0):
         while len(said) < count:
@@ -34,23 +34,21 @@ async def failures(folder: Path, monkeypatch: pytest.MonkeyPatch, *argv: str, co
     return said[:count]
 
 
-async def test_last_line_says_why_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = await failures(tmp_path, monkeypatch, *python("import sys; sys.exit('x' * 9000 + '\\nno luck')"))
+async def test_last_line_says_why_it_ended(tmp_path: Path) -> None:
+    said = await failures(tmp_path, *python("import sys; sys.exit('x' * 9000 + '\\nno luck')"))
 
     assert said == ["dreamer ended with 1 (no luck); starting it again in 0 s"] * 2
 
 
-async def test_program_that_is_not_there_is_said_and_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = await failures(tmp_path, monkeypatch, str(tmp_path / "nothing"))
+async def test_program_that_is_not_there_is_said_and_tried_again(tmp_path: Path) -> None:
+    said = await failures(tmp_path, str(tmp_path / "nothing"))
 
     assert all(line.startswith("dreamer failed: ") and "No such file" in line for line in said)
 
 
 async def test_line_without_an_end_is_a_failure_like_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segue.supervisor, "_LINE_BYTES_MAX", 1000)
-    said = await failures(tmp_path, monkeypatch, *python("import time; print('x' * 10000, flush=True); time.sleep(60)"))
+    said = await failures(tmp_path, *python("import time; print('x' * 10000, flush=True); time.sleep(60)"))
 
     assert all(line.startswith("dreamer failed: ") for line in said)
 
@@ -58,7 +56,7 @@ async def test_line_without_an_end_is_a_failure_like_another(tmp_path: Path, mon
 async def test_great_log_is_set_aside_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segue.supervisor, "LOG_BYTES_MAX", 100)
     (tmp_path / "dreamer.log").write_text("old\n" * 100)
-    await failures(tmp_path, monkeypatch, *python("print('new')"), count=1)
+    await failures(tmp_path, *python("print('new')"), count=1)
 
     assert (tmp_path / "dreamer.log.1").read_text() == "old\n" * 100
     assert "old" not in (tmp_path / "dreamer.log").read_text()
@@ -97,12 +95,10 @@ def test_after_it_ran_steadily_the_next_failure_is_the_first() -> None:
     assert [pauses.after(ran_s) for ran_s in (1.0, 1.0, 1.0, STEADY_S + 1.0, 1.0)] == [0.5, 1.0, 2.0, 0.5, 1.0]
 
 
-async def test_worker_with_settings_that_cannot_be_used_says_which(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_worker_with_settings_that_cannot_be_used_says_which(tmp_path: Path) -> None:
     said, env = list[str](), {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "SEGUE_PARTITIONS": "many"}
-    monkeypatch.setattr(segue.supervisor, "PAUSES_S", (0.0,))
-    watched = Worker("learner", segue_argv("worker", "learner"), env, tmp_path / "learner.log", said.append)
+    argv, log = segue_argv("worker", "learner"), tmp_path / "learner.log"
+    watched = Worker("learner", argv, env, log, said.append, pauses_s=(0.0,))
     watched.start()
     async with asyncio.timeout(60.0):
         while not said:

@@ -73,7 +73,7 @@ def main() -> int:
     parser.add_argument("--zombies", type=int, default=20)
     parser.add_argument("--broker-kills", type=int, default=3)
     parser.add_argument("--scalings", type=int, default=2, help="rounds of 1 -> 3 -> 1 -> 2 learners")
-    parser.add_argument("--per-s", type=float, default=1500.0, help="events a second at most, while there are faults")
+    parser.add_argument("--per-s", type=float, default=1000.0, help="events a second at most, while there are faults")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

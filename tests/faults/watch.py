@@ -12,9 +12,10 @@ from online_models.track import META
 from streams.processor import LearnerMeta
 from streams.runtime.follower import Follower
 from streams.runtime.settings import Settings
-from streams.topics import LISTENERS_CHANGELOG, PLAYLISTS, TRACKS_CHANGELOG
+from streams.topics import LISTENERS_CHANGELOG, PLAYLIST_REQUESTS, PLAYLISTS, TRACK_DELTAS, TRACKS_CHANGELOG
 
 ROLES = {LISTENERS_CHANGELOG.name: "learner", TRACKS_CHANGELOG.name: "keeper", PLAYLISTS.name: "serving"}
+INPUTS = {TRACK_DELTAS.name: "keeper", PLAYLIST_REQUESTS.name: "serving"}  # of the learner's, some always wait
 
 
 class _Answer(msgspec.Struct):
@@ -25,17 +26,18 @@ class _Answer(msgspec.Struct):
 class Watch:
     """Follows what the workers commit, as any reader of committed records sees it.
 
-    moved : monotonic seconds at which a commit was seen, by (role, partition)
+    moved, asked : monotonic seconds at which a commit was seen, and something to do, by (role, partition)
     answers : how often a request was answered; errors : answers that are none
     """
 
     def __init__(self, settings: Settings) -> None:
         self.partitions = range(settings.partitions)
         self.moved: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+        self.asked: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
         self.answers: Counter[str] = Counter()
         self.errors = 0
         self._metas: dict[int, LearnerMeta] = {}
-        self._follower = Follower(settings, dict.fromkeys(ROLES, self.partitions), self._apply)
+        self._follower = Follower(settings, dict.fromkeys([*ROLES, *INPUTS], self.partitions), self._apply)
 
     async def start(self) -> None:
         """Begin to follow."""
@@ -61,17 +63,30 @@ class Watch:
         return all((self.moved[role, number] or [0.0])[-1] > at for number in self.partitions)
 
     def longest_pause(self, role: str, since: float, until: float) -> float:
-        """The longest time in seconds that a partition of a role stood still, of the pauses that reach into [since, until]."""
+        """The longest time in seconds that a partition of a role stood still with something to do, of the pauses that reach into [since, until]."""
         longest = 0.0
         for number in self.partitions:
             times = self.moved[role, number]
             first, last = max(0, bisect_right(times, since) - 1), bisect_right(times, until)
             reached = [*times[first:last], *(times[last : last + 1] or [until])]
-            longest = max([longest, *(after - before for before, after in pairwise(reached))])
+            for before, after in pairwise(reached):
+                longest = max(longest, after - self._asked_after(role, number, before, after))
         return longest
 
+    def _asked_after(self, role: str, number: int, before: float, after: float) -> float:
+        """When there was something to do in between: at once for a learner, `after` where nothing was."""
+        if role not in INPUTS.values():
+            return before
+        times = self.asked[role, number]
+        place = bisect_right(times, before)
+        return min(times[place], after) if place < len(times) else after
+
     def _apply(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
-        now, role = time.monotonic(), ROLES[topic]
+        now = time.monotonic()
+        if topic in INPUTS:
+            self.asked[INPUTS[topic], partition].append(now)
+            return
+        role = ROLES[topic]
         if topic == PLAYLISTS.name:
             for _, value in rows:
                 answer = msgspec.json.decode(value or b"", type=_Answer)

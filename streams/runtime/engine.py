@@ -33,6 +33,7 @@ class Engine:
     build : partition number -> processor
     inputs : logical topics, co-partitioned
     closed : called with the number of a partition that was given back
+    needs : ends when there is what the processors need; the group is joined meanwhile
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class Engine:
         buffered_max: int = BUFFERED_MAX,
         buffered_bytes_max: int = BUFFERED_BYTES_MAX,
         closed: Callable[[int], None] | None = None,
+        needs: asyncio.Task[None] | None = None,
     ) -> None:
-        self.settings, self.name, self.build, self.closed = settings, name, build, closed
+        self.settings, self.name, self.build, self.closed, self.needs = settings, name, build, closed, needs
         self._bounds = {"step_max": step_max, "buffered_max": buffered_max, "buffered_bytes_max": buffered_bytes_max}
         self.partitions: dict[int, Partition] = {}
         self._inputs = frozenset(settings.topic(topic) for topic in inputs)
@@ -143,7 +145,7 @@ class Engine:
     def _open(self, number: int) -> Partition:
         if number not in self.partitions:
             store = Store(self.settings, self.name, number, self.build(number))
-            self.partitions[number] = Partition(store, self._app.consumer, **self._bounds)
+            self.partitions[number] = Partition(store, self._app.consumer, **self._bounds, needs=self.needs)
         return self.partitions[number]
 
     async def _close(self, numbers: Sequence[int]) -> None:

@@ -1,5 +1,6 @@
 """The learner: listeners' events in, listener rows and track deltas out, against a followed replica of the track rows."""
 
+import asyncio
 from collections.abc import Sequence
 
 from online_models.listeners import Listeners
@@ -28,7 +29,7 @@ class Learner:
         self._follower: Follower | None = None
 
     async def start(self) -> None:
-        """Read the track rows, then join the group."""
+        """Read the track rows, and join the group meanwhile: who comes back late moves everybody's partitions once more."""
         keepers = (await count_partitions(self.settings))["track"]
         replica = TrackReplica(TrackTable(neighbours_max=0), keepers)
         tower = TwoTower(replica.table)
@@ -39,14 +40,15 @@ class Learner:
         topics = {TRACKS_CHANGELOG.name: range(keepers)}
         self._follower = Follower(self.settings, topics, apply, failed=end_process)
         await self._follower.start()
-        await self._follower.caught_up()
+        known = asyncio.create_task(self._follower.caught_up())
         space = RowSpace(self.settings.listener_rows_mb << 20)
 
         def build(number: int) -> LearnerProcessor:
             return LearnerProcessor(number, replica, tower, listeners=Listeners(rows=space.open(number)))
 
-        self.engine = Engine(self.settings, NAME, build, LearnerProcessor.inputs, closed=space.close)
+        self.engine = Engine(self.settings, NAME, build, LearnerProcessor.inputs, closed=space.close, needs=known)
         await self.engine.start()
+        await known
 
     async def stop(self) -> None:
         """Flush, commit, leave."""

@@ -46,6 +46,7 @@ class Partition:
         step_bytes_max: int = STEP_BYTES_MAX,
         buffered_max: int = BUFFERED_MAX,
         buffered_bytes_max: int = BUFFERED_BYTES_MAX,
+        needs: asyncio.Task[None] | None = None,
     ) -> None:
         self.store, self.consumer, self.processor = store, consumer, store.processor
         self.step_max, self.step_bytes_max = step_max, step_bytes_max
@@ -63,7 +64,8 @@ class Partition:
         self._reported: dict[str, int] = {}  # where the log began when it was said that something is gone
         self._closing = False
         self._ended = -math.inf  # when the last commit did, monotonic s
-        self._arrived, self._full = asyncio.Event(), asyncio.Event()
+        self._needs = needs
+        self._arrived, self._full, self._given_back = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
     async def put(self, tp: TP, chunk: Chunk) -> None:
@@ -98,8 +100,10 @@ class Partition:
 
     async def _run(self) -> None:
         try:
-            await self.store.open()
+            opened = await self._open()
             self.restored.set()
+            if not opened:
+                return
             flush_at = time.monotonic() + self.processor.flush_s
             while await self._wait(flush_at - time.monotonic()):
                 await self._check_inputs()
@@ -123,6 +127,25 @@ class Partition:
                 self.store.name,
             )
             os._exit(FAILED)
+
+    async def _open(self) -> bool:
+        """Read the rows, once there is what the processor needs; False where the partition is given back before."""
+        given_back = asyncio.create_task(self._given_back.wait())
+        opening = asyncio.create_task(self._open_store())
+        await asyncio.wait([opening, given_back], return_when=asyncio.FIRST_COMPLETED)
+        given_back.cancel()
+        if not opening.done():
+            opening.cancel()
+            await asyncio.wait([opening])
+        if opening.cancelled():
+            await self.store.close()
+            return False
+        return opening.result() is None
+
+    async def _open_store(self) -> None:
+        if self._needs is not None:
+            await asyncio.shield(self._needs)
+        await self.store.open()
 
     async def _wait(self, timeout_s: float) -> bool:
         """Wait for records, or for the time to flush; answers whether to go on."""
@@ -229,6 +252,7 @@ class Partition:
         self._bytes = 0
         self._full.set()
         self._arrived.set()
+        self._given_back.set()
         await self._task
 
     def stats(self) -> dict[str, Any]:

@@ -22,9 +22,9 @@ def chunk(offsets: Iterable[int], number: int = 0, epoch: Epoch = (1, 0)) -> Chu
 
 
 @asynccontextmanager
-async def running(store: MemoryStore, group: Group | None = None, **bounds: int) -> AsyncIterator[Partition]:
+async def running(store: MemoryStore, group: Group | None = None, **given: Any) -> AsyncIterator[Partition]:
     """A partition; its task ends with the test whatever happens, while `os._exit` is an exception."""
-    partition = Partition(cast(Any, store), cast(Any, group or Group()), **bounds)
+    partition = Partition(cast(Any, store), cast(Any, group or Group()), **given)
     try:
         yield partition
     finally:
@@ -440,3 +440,42 @@ async def test_an_error_of_opening_ends_the_process(exits: list[int], monkeypatc
 
         assert exits == [FAILED]
         assert not partition.restored.is_set()
+
+
+async def test_nothing_is_opened_before_there_is_what_the_processor_needs() -> None:
+    store, there = MemoryStore(), asyncio.Event()
+
+    async def known() -> None:
+        await there.wait()
+
+    async with running(store, needs=asyncio.create_task(known())) as partition:
+        await partition.put(EVENTS, chunk([0]))
+        await turns()
+        assert not partition.restored.is_set()
+
+        there.set()
+        await until(lambda: store.commits)
+        assert partition.restored.is_set()
+
+
+@pytest.mark.parametrize("waits_for", ["what it needs", "its rows"])
+async def test_partition_that_is_given_back_while_it_opens_holds_nobody_up(waits_for: str) -> None:
+    store, never = MemoryStore(), asyncio.Event()
+    needs = asyncio.create_task(never.wait() if waits_for == "what it needs" else asyncio.sleep(0))
+    store.may_open.clear()
+    async with running(store, needs=needs) as partition:
+        await partition.put(EVENTS, chunk([0]))
+        await turns()
+        await within(partition.close())
+
+        assert (store.closed, store.commits, partition.restored.is_set()) == (True, [], True)
+        assert not needs.cancelled()  # the other partitions wait for it too
+    needs.cancel()
+
+
+async def test_what_the_processor_needs_and_cannot_be_had_ends_the_process() -> None:
+    async def failing() -> None:
+        raise OSError("no track rows")
+
+    async with running(MemoryStore(), needs=asyncio.create_task(failing())) as partition:
+        await end_of(partition)

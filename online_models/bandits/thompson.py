@@ -41,9 +41,9 @@ class Thompson:
         """One of the tracks int32[n], n > 0, and the probability with which it is chosen."""
         alpha, beta = self.posterior(rows)
         chosen = int(rng.beta(alpha, beta).argmax())
-        return int(rows[chosen]), self._propensity(alpha, beta, chosen)
+        return int(rows[chosen]), self.propensity(alpha, beta, chosen)
 
-    def _propensity(self, alpha: Doubles, beta: Doubles, chosen: int) -> float:
+    def propensity(self, alpha: Doubles, beta: Doubles, chosen: int) -> float:
         """How likely the draw of one is the greatest: the others' chance to lie below it, over the quantiles of its posterior."""
         at = scipy.special.betaincinv(alpha[chosen], beta[chosen], self._quantiles)
         below = scipy.special.betainc(alpha[:, None], beta[:, None], at[None, :])

@@ -1,0 +1,132 @@
+"""A Bayesian linear regression for each arm on the context alone: nothing learnt of one arm says anything of another (Li et al. 2010, algorithm 1)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from online_models.bandits.reward_model import Noise, checked
+from online_models.track import Doubles, Rows
+
+
+class DisjointRegression:
+    """`arms` regressions over `dims` features of the context. A context should hold a 1 where rewards do not centre on 0.
+
+    ridge : precision of the prior of every coefficient, mean 0
+    noise, noise_strength : see `Noise`; one for all arms
+    refresh_every : updates of one arm between two inversions from its sums; in between, Sherman-Morrison
+    precision, inverse : float64[arms, dims, dims]; moment, theta : float64[arms, dims]
+
+    >>> model = DisjointRegression(2, 1)
+    >>> for _ in range(20):
+    ...     model.learn_one(np.ones(1), 0, 1.0)
+    >>> mean, deviation = model.posterior(np.ones(1), np.array([0, 1], np.int32))
+    >>> mean.round(2).tolist(), bool(deviation[0] < deviation[1])
+    ([0.95, 0.0], True)
+    """
+
+    def __init__(
+        self,
+        arms: int,
+        dims: int,
+        *,
+        ridge: float = 1.0,
+        noise: float = 0.5,
+        noise_strength: float = 10.0,
+        refresh_every: int = 256,
+    ) -> None:
+        self.dims, self.noise, self.refresh_every = dims, Noise(noise, noise_strength), refresh_every
+        self.precision: Doubles = np.tile(np.eye(dims) * ridge, (arms, 1, 1))
+        self.inverse: Doubles = np.tile(np.eye(dims) / ridge, (arms, 1, 1))
+        self.moment: Doubles = np.zeros((arms, dims))
+        self.theta: Doubles = np.zeros((arms, dims))
+        self.since: Doubles = np.zeros(arms)  # updates since the last inversion
+        self.seen, self.left_over = 0.0, 0.0
+
+    def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
+        inverse, theta = self._of(arms)
+        spread = inverse.reshape(len(inverse), -1) @ np.multiply.outer(context, context).ravel()
+        return self._picked(theta @ context, arms), np.sqrt(self._picked(spread, arms) * self.variance)
+
+    def posterior_many(self, contexts: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
+        pairs = (contexts[:, :, None] * contexts[:, None, :]).reshape(len(contexts), -1)
+        spread = pairs @ self.inverse[arms].reshape(len(arms), -1).T
+        return contexts @ self.theta[arms].T, np.sqrt(spread * self.variance)
+
+    def draw(self, context: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
+        mean, deviation = self.posterior(context, arms)
+        scores = rng.standard_normal((draws, len(arms)))
+        scores *= deviation
+        scores += mean
+        return scores
+
+    def draw_many(self, contexts: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
+        mean, deviation = self.posterior_many(contexts, arms)
+        normal = rng.standard_normal((len(contexts), draws, len(arms)))
+        return mean[:, None, :] + deviation[:, None, :] * normal
+
+    @property
+    def variance(self) -> float:
+        """Of a reward around what is expected."""
+        return self.noise.variance(self.seen, self.left_over)
+
+    def learn_one(self, context: Doubles, arm: int, reward: float) -> None:
+        checked(float(context @ context), reward)
+        inverse = self.inverse[arm]
+        gain = inverse @ context
+        spread = 1.0 + float(context @ gain)
+        surprise = reward - float(context @ self.theta[arm])
+        self.precision[arm] += np.multiply.outer(context, context)
+        self.moment[arm] += reward * context
+        self.seen += 1.0
+        self.left_over += surprise * surprise / spread
+        self.since[arm] += 1.0
+        if self.since[arm] >= self.refresh_every:
+            self._refresh(np.array([arm]))
+        else:
+            inverse -= np.multiply.outer(gain, gain / spread)
+            self.theta[arm] = inverse @ self.moment[arm]
+
+    def learn_many(self, contexts: Doubles, arms: Rows, rewards: Doubles) -> None:
+        if not len(rewards):
+            return
+        checked(float((contexts * contexts).sum(1).max()), float(rewards.sum()))
+        touched = np.unique(arms)
+        before = float((self.moment[touched] * self.theta[touched]).sum())
+        np.add.at(self.precision, arms, contexts[:, :, None] * contexts[:, None, :])
+        np.add.at(self.moment, arms, rewards[:, None] * contexts)
+        self._refresh(touched)
+        explained = float((self.moment[touched] * self.theta[touched]).sum()) - before
+        self.seen += len(rewards)
+        self.left_over = max(0.0, self.left_over + float(rewards @ rewards) - explained)
+
+    def _refresh(self, arms: Rows) -> None:
+        """Invert the sums of some arms by Cholesky, which ends what rounding added up to."""
+        root = np.linalg.inv(np.linalg.cholesky(self.precision[arms]))
+        self.inverse[arms] = root.transpose(0, 2, 1) @ root
+        self.theta[arms] = np.matmul(self.inverse[arms], self.moment[arms][:, :, None])[:, :, 0]
+        self.since[arms] = 0.0
+
+    def _of(self, arms: Rows) -> tuple[Doubles, Doubles]:
+        """Inverse and theta of the arms; of all where most are asked for, which spares a copy."""
+        if 2 * len(arms) > len(self.theta):
+            return self.inverse, self.theta
+        return self.inverse[arms], self.theta[arms]
+
+    def _picked(self, values: Doubles, arms: Rows) -> Doubles:
+        return values[arms] if 2 * len(arms) > len(self.theta) else values
+
+    def state(self) -> Mapping[str, Doubles]:
+        return {
+            "precision": self.precision.copy(),
+            "inverse": self.inverse.copy(),
+            "moment": self.moment.copy(),
+            "theta": self.theta.copy(),
+            "since": self.since.copy(),
+            "noise": np.array([self.seen, self.left_over]),
+        }
+
+    def restore(self, state: Mapping[str, Doubles]) -> None:
+        self.precision, self.inverse = state["precision"].copy(), state["inverse"].copy()
+        self.moment, self.theta = state["moment"].copy(), state["theta"].copy()
+        self.since = state["since"].copy()
+        self.seen, self.left_over = state["noise"].tolist()

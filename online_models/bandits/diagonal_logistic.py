@@ -32,29 +32,36 @@ class DiagonalLogistic:
 
     def __init__(self, features: Doubles, dims: int, *, ridge: float = 1.0) -> None:
         self.features: Doubles = np.array(features, np.float64)
+        self._all = np.arange(len(features), dtype=np.int32).tobytes()
         self._squares: Doubles = self.features * self.features
         self.dims, self.size = dims, self.features.shape[1]
         self.weights: Doubles = np.zeros((dims, self.size))
         self.precision: Doubles = np.full((dims, self.size), float(ridge))
+        self._variance: Doubles = 1.0 / self.precision
+
+    @property
+    def independent(self) -> bool:
+        return False
 
     def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         features, squares = self._of(arms)
-        spread = (context * context) @ (1.0 / self.precision)
+        spread = (context * context) @ self._variance
         return features @ (context @ self.weights), np.sqrt(squares @ spread)
 
     def posterior_many(self, contexts: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         features, squares = self._of(arms)
-        spread = (contexts * contexts) @ (1.0 / self.precision)
+        spread = (contexts * contexts) @ self._variance
         return (contexts @ self.weights) @ features.T, np.sqrt(spread @ squares.T)
 
     def draw(self, context: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
         drawn = rng.standard_normal((draws, self.size))
-        drawn *= np.sqrt((context * context) @ (1.0 / self.precision))
-        drawn += context @ self.weights
-        return drawn @ self._of(arms)[0].T
+        drawn *= np.sqrt((context * context).dot(self._variance))
+        drawn += context.dot(self.weights)
+        scores: Doubles = drawn.dot(self._of(arms)[0].T)
+        return scores
 
     def draw_many(self, contexts: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
-        deviation = np.sqrt((contexts * contexts) @ (1.0 / self.precision))
+        deviation = np.sqrt((contexts * contexts) @ self._variance)
         drawn = rng.standard_normal((len(contexts), draws, self.size)) * deviation[:, None, :]
         return (drawn + (contexts @ self.weights)[:, None, :]) @ self._of(arms)[0].T
 
@@ -65,11 +72,12 @@ class DiagonalLogistic:
         checked(float(squares.sum()), reward)
         if not 0.0 <= reward <= 1.0:
             raise ValueError(f"reward {reward}: expected 0 to 1; a linear model takes others")
-        before = float((joint * self.weights).sum())
-        score = _settled(before, float((squares / self.precision).sum()), reward)
+        before = float(np.vdot(joint, self.weights))
+        score = _settled(before, float(np.vdot(squares, self._variance)), reward)
         chance = _chance(score)
-        self.weights += (reward - chance) * joint / self.precision
+        self.weights += (reward - chance) * joint * self._variance
         self.precision += chance * (1.0 - chance) * squares
+        np.divide(1.0, self.precision, out=self._variance)
 
     def learn_many(self, contexts: Doubles, arms: Rows, rewards: Doubles) -> None:
         """One after the other: each step starts where the last one led."""
@@ -83,14 +91,16 @@ class DiagonalLogistic:
             self.learn_one(context, arm, reward)
 
     def _of(self, arms: Rows) -> tuple[Doubles, Doubles]:
-        everything = len(arms) == len(self.features) and bool((arms[1:] > arms[:-1]).all())
-        return (self.features, self._squares) if everything else (self.features[arms], self._squares[arms])
+        if arms.tobytes() == self._all:
+            return self.features, self._squares
+        return self.features[arms], self._squares[arms]
 
     def state(self) -> Mapping[str, Doubles]:
         return {"weights": self.weights.copy(), "precision": self.precision.copy()}
 
     def restore(self, state: Mapping[str, Doubles]) -> None:
         self.weights, self.precision = state["weights"].copy(), state["precision"].copy()
+        self._variance = 1.0 / self.precision
 
 
 def _chance(score: float) -> float:

@@ -1,10 +1,11 @@
 """A Bayesian linear regression for each arm on the context alone: nothing learnt of one arm says anything of another (Li et al. 2010, algorithm 1)."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from online_models.bandits.reward_model import Noise, checked
+from online_models.bandits.reward_model import Noise, add_outer, checked
 from online_models.track import Doubles, Rows
 
 
@@ -43,26 +44,30 @@ class DisjointRegression:
         self.seen, self.left_over = 0.0, 0.0
 
     def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
-        inverse, theta = self._of(arms)
-        spread = inverse.reshape(len(inverse), -1) @ np.multiply.outer(context, context).ravel()
-        return self._picked(theta @ context, arms), np.sqrt(self._picked(spread, arms) * self.variance)
+        pairs = np.multiply.outer(context, context).ravel()
+        if 2 * len(arms) > len(self.theta):  # most of them: computing all spares a copy
+            mean, spread = self.theta.dot(context)[arms], self.inverse.reshape(len(self.theta), -1).dot(pairs)[arms]
+        else:
+            mean, spread = self.theta[arms].dot(context), self.inverse[arms].reshape(len(arms), -1).dot(pairs)
+        return mean, _deviation(spread, self.variance)
 
     def posterior_many(self, contexts: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
-        pairs = (contexts[:, :, None] * contexts[:, None, :]).reshape(len(contexts), -1)
+        pairs = (contexts[:, :, None] * contexts[:, None, :]).reshape(len(contexts), self.dims * self.dims)
         spread = pairs @ self.inverse[arms].reshape(len(arms), -1).T
-        return contexts @ self.theta[arms].T, np.sqrt(spread * self.variance)
+        return contexts @ self.theta[arms].T, _deviation(spread, self.variance)
 
     def draw(self, context: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
         mean, deviation = self.posterior(context, arms)
-        scores = rng.standard_normal((draws, len(arms)))
-        scores *= deviation
-        scores += mean
-        return scores
+        return mean + deviation * rng.standard_normal((draws, len(arms)))
 
     def draw_many(self, contexts: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
         mean, deviation = self.posterior_many(contexts, arms)
         normal = rng.standard_normal((len(contexts), draws, len(arms)))
         return mean[:, None, :] + deviation[:, None, :] * normal
+
+    @property
+    def independent(self) -> bool:
+        return True
 
     @property
     def variance(self) -> float:
@@ -72,10 +77,10 @@ class DisjointRegression:
     def learn_one(self, context: Doubles, arm: int, reward: float) -> None:
         checked(float(context @ context), reward)
         inverse = self.inverse[arm]
-        gain = inverse @ context
-        spread = 1.0 + float(context @ gain)
-        surprise = reward - float(context @ self.theta[arm])
-        self.precision[arm] += np.multiply.outer(context, context)
+        gain = inverse.dot(context)
+        spread = 1.0 + float(context.dot(gain))
+        surprise = reward - float(context.dot(self.theta[arm]))
+        add_outer(self.precision[arm], 1.0, context)
         self.moment[arm] += reward * context
         self.seen += 1.0
         self.left_over += surprise * surprise / spread
@@ -83,8 +88,8 @@ class DisjointRegression:
         if self.since[arm] >= self.refresh_every:
             self._refresh(np.array([arm]))
         else:
-            inverse -= np.multiply.outer(gain, gain / spread)
-            self.theta[arm] = inverse @ self.moment[arm]
+            add_outer(inverse, -1.0 / spread, gain)
+            self.theta[arm] = inverse.dot(self.moment[arm])
 
     def learn_many(self, contexts: Doubles, arms: Rows, rewards: Doubles) -> None:
         if not len(rewards):
@@ -106,15 +111,6 @@ class DisjointRegression:
         self.theta[arms] = np.matmul(self.inverse[arms], self.moment[arms][:, :, None])[:, :, 0]
         self.since[arms] = 0.0
 
-    def _of(self, arms: Rows) -> tuple[Doubles, Doubles]:
-        """Inverse and theta of the arms; of all where most are asked for, which spares a copy."""
-        if 2 * len(arms) > len(self.theta):
-            return self.inverse, self.theta
-        return self.inverse[arms], self.theta[arms]
-
-    def _picked(self, values: Doubles, arms: Rows) -> Doubles:
-        return values[arms] if 2 * len(arms) > len(self.theta) else values
-
     def state(self) -> Mapping[str, Doubles]:
         return {
             "precision": self.precision.copy(),
@@ -130,3 +126,10 @@ class DisjointRegression:
         self.moment, self.theta = state["moment"].copy(), state["theta"].copy()
         self.since = state["since"].copy()
         self.seen, self.left_over = state["noise"].tolist()
+
+
+def _deviation(spread: Doubles, variance: float) -> Doubles:
+    """Standard deviations; rounding may leave a spread of nothing below 0."""
+    deviation: Doubles = np.sqrt(np.maximum(spread, 0.0))
+    deviation *= math.sqrt(variance)
+    return deviation

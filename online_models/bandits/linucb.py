@@ -24,7 +24,7 @@ class LinUCB:
     (0, 0.75)
     """
 
-    def __init__(self, model: RewardModel, *, alpha: float = 1.0, epsilon: float = 0.01) -> None:
+    def __init__(self, model: RewardModel, *, alpha: float = 1.0, epsilon: float = 0.005) -> None:
         self.model, self.alpha, self.epsilon = model, alpha, proper_epsilon(epsilon)
 
     def choose(self, context: Doubles, arms: Rows, rng: np.random.Generator) -> tuple[int, float]:

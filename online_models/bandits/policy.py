@@ -49,7 +49,7 @@ def greatest(scores: Doubles, epsilon: float, rng: np.random.Generator) -> tuple
     if epsilon and rng.random() < epsilon:
         place = int(rng.integers(n))
     elif ties > 1:
-        place = int(rng.choice(np.flatnonzero(scores == best)))
+        place = int(np.flatnonzero(scores == best)[int(rng.random() * ties)])
     greedy = (1.0 - epsilon) / ties if scores[place] == best else 0.0
     return place, greedy + epsilon / n
 
@@ -58,14 +58,14 @@ def greatest_many(scores: Doubles, epsilon: float, rng: np.random.Generator) -> 
     """The same for each row of scores float64[m, n]: places int32[m], probabilities float64[m]."""
     m, n = scores.shape
     best = scores.max(1, initial=-np.inf)[:, None]
-    at_best: NDArray[np.bool_] = np.equal(scores, best)
+    at_best: NDArray[np.bool_] = np.asarray(scores == best)
     ties = at_best.sum(1)
     if not ties.all():
         raise ValueError("a score is nan: expected numbers; are the contexts finite?")
     nth = np.floor(rng.random(m) * ties).astype(np.int64) + 1  # which of those that tie
     places = (at_best.cumsum(1) == nth[:, None]).argmax(1) if (ties > 1).any() else scores.argmax(1)
     strayed = rng.random(m) < epsilon
-    places[strayed] = rng.integers(n, size=int(strayed.sum()))
+    places[strayed] = rng.integers(n, size=int(np.count_nonzero(strayed)))
     greedy = np.where(at_best[np.arange(m), places], (1.0 - epsilon) / np.maximum(ties, 1), 0.0)
     return places.astype(np.int32), greedy + epsilon / n
 
@@ -85,7 +85,7 @@ def drawn_many(winners: Rows, n: int, epsilon: float, rng: np.random.Generator) 
     """The same for winners int[m, draws]: places int32[m], probabilities float64[m]."""
     places = winners[:, 0].copy()
     strayed = rng.random(len(winners)) < epsilon
-    places[strayed] = rng.integers(n, size=int(strayed.sum()))
+    places[strayed] = rng.integers(n, size=int(np.count_nonzero(strayed)))
     share = (winners == places[:, None]).mean(1) if len(winners) else np.zeros(0)
     return places.astype(np.int32), (1.0 - epsilon) * share + epsilon / n
 

@@ -3,18 +3,28 @@
 A model learns from (context, arm, reward) and says nothing about which arm to choose.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
+import scipy.linalg
 
 from online_models.track import Doubles, Rows
 
+_JITTER = 1e-12
+_dger, _dpotrf = scipy.linalg.blas.dger, scipy.linalg.lapack.dpotrf
 NORM_MAX = 1_000.0  # of an example's features: more would drown the rest in rounding
 
 
 class RewardModel(Protocol):
-    """A posterior over rewards. context float64[dims], contexts float64[m, dims], arms int32[n]."""
+    """A posterior over rewards. context float64[dims], contexts float64[m, dims], arms int32[n].
+
+    independent : whether the scores of different arms are, given all that was learnt
+    """
+
+    @property
+    def independent(self) -> bool: ...
 
     def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         """Expected score of each arm and its standard deviation, float64[n] each."""
@@ -41,6 +51,25 @@ class RewardModel(Protocol):
         """Become the one that wrote the state, to the bit."""
 
 
+def add_outer(matrix: Doubles, scale: float, vector: Doubles) -> None:
+    """matrix float64[n, n] += scale * vector float64[n] vector, in place: the update of Sherman and Morrison in one call of BLAS.
+
+    The matrix is symmetric, so that its transpose, which BLAS writes to where it lies, is the matrix itself.
+    """
+    _dger(scale, vector, vector, a=matrix.T, overwrite_a=1)
+
+
+def root_of(covariance: Doubles) -> Doubles:
+    """The transposed root of a covariance float64[n, n], which is raised by a hair where rounding, or a context of zeros, left it flat."""
+    root, failed = _dpotrf(covariance)
+    if failed:
+        hair = _JITTER * (_JITTER + float(covariance.trace()))
+        root, failed = _dpotrf(covariance + hair * np.eye(len(covariance)))
+    assert not failed, "a covariance is not one: expected its inversion from the sums to have kept it"
+    upper: Doubles = root
+    return upper
+
+
 def checked(squared_norm: float, reward: float) -> None:
     """ValueError where an example cannot be learnt from.
 
@@ -49,9 +78,9 @@ def checked(squared_norm: float, reward: float) -> None:
     """
     if not squared_norm <= NORM_MAX * NORM_MAX:
         raise ValueError(
-            f"features of length {np.sqrt(squared_norm)}: expected at most {NORM_MAX:.0f}, best about 1; scale them"
+            f"features of length {math.sqrt(squared_norm) if squared_norm >= 0.0 else squared_norm}: expected at most {NORM_MAX:.0f}, best about 1; scale them"
         )
-    if not np.isfinite(reward):
+    if not math.isfinite(reward):
         raise ValueError(f"reward {reward}: expected a finite number")
 
 

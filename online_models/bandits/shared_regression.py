@@ -8,10 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from online_models.bandits.reward_model import Noise, checked
+from online_models.bandits.reward_model import Noise, add_outer, checked, root_of
 from online_models.track import Doubles, Rows
-
-_JITTER = 1e-12
 
 
 class SharedRegression:
@@ -42,6 +40,7 @@ class SharedRegression:
         refresh_every: int = 1024,
     ) -> None:
         self.features: Doubles = np.array(features, np.float64)
+        self._all = np.arange(len(features), dtype=np.int32).tobytes()
         self._pairs: Doubles = (self.features[:, :, None] * self.features[:, None, :]).reshape(len(features), -1)
         self.dims, self.size = dims, self.features.shape[1]
         self.noise, self.refresh_every = Noise(noise, noise_strength), refresh_every
@@ -55,7 +54,8 @@ class SharedRegression:
     def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         mean, covariance = self._in_features(context)
         features, pairs = self._of(arms)
-        return features @ mean, np.sqrt(np.maximum(pairs @ covariance.ravel(), 0.0))
+        spread = pairs.dot(covariance.ravel())
+        return features.dot(mean), np.sqrt(np.maximum(spread, 0.0, out=spread), out=spread)
 
     def posterior_many(self, contexts: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         mean, covariance = self._in_features_many(contexts)
@@ -65,18 +65,21 @@ class SharedRegression:
 
     def draw(self, context: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
         mean, covariance = self._in_features(context)
-        covariance.flat[:: self.size + 1] += _JITTER * (_JITTER + float(covariance.trace()))
-        drawn = rng.standard_normal((draws, self.size)) @ np.linalg.cholesky(covariance).T
+        drawn = rng.standard_normal((draws, self.size)).dot(root_of(covariance))
         drawn += mean
-        return drawn @ self._of(arms)[0].T
+        scores: Doubles = drawn.dot(self._of(arms)[0].T)
+        return scores
 
     def draw_many(self, contexts: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
         mean, covariance = self._in_features_many(contexts)
-        trace = np.trace(covariance, axis1=1, axis2=2)
-        covariance = covariance + (_JITTER * (_JITTER + trace))[:, None, None] * np.eye(self.size)
-        normal = rng.standard_normal((len(contexts), draws, self.size))
-        drawn = normal @ np.linalg.cholesky(covariance).transpose(0, 2, 1) + mean[:, None, :]
+        drawn = rng.standard_normal((len(contexts), draws, self.size))
+        for place, each in enumerate(covariance):
+            drawn[place] = drawn[place].dot(root_of(each)) + mean[place]
         return drawn @ self._of(arms)[0].T
+
+    @property
+    def independent(self) -> bool:
+        return False
 
     @property
     def variance(self) -> float:
@@ -85,11 +88,11 @@ class SharedRegression:
 
     def learn_one(self, context: Doubles, arm: int, reward: float) -> None:
         joint = np.multiply.outer(context, self.features[arm]).ravel()
-        checked(float(joint @ joint), reward)
-        gain = self.inverse @ joint
-        spread = 1.0 + float(joint @ gain)
-        surprise = reward - float(joint @ self.theta)
-        self.precision += np.multiply.outer(joint, joint)
+        checked(float(joint.dot(joint)), reward)
+        gain = self.inverse.dot(joint)
+        spread = 1.0 + float(joint.dot(gain))
+        surprise = reward - float(joint.dot(self.theta))
+        add_outer(self.precision, 1.0, joint)
         self.moment += reward * joint
         self.seen += 1.0
         self.left_over += surprise * surprise / spread
@@ -97,7 +100,7 @@ class SharedRegression:
         if self.since >= self.refresh_every:
             self._refresh()
         else:
-            self.inverse -= np.multiply.outer(gain, gain / spread)
+            add_outer(self.inverse, -1.0 / spread, gain)
             self.theta += gain * (surprise / spread)
 
     def learn_many(self, contexts: Doubles, arms: Rows, rewards: Doubles) -> None:
@@ -123,10 +126,10 @@ class SharedRegression:
     def _in_features(self, context: Doubles) -> tuple[Doubles, Doubles]:
         """Mean float64[f] and covariance float64[f, f] of u = x W."""
         dims, size = self.dims, self.size
-        half = (context @ self.inverse.reshape(dims, -1)).reshape(size, dims, size)
+        half = context.dot(self.inverse.reshape(dims, -1)).reshape(size, dims, size)
         covariance: Doubles = np.matmul(context, half)
         covariance *= self.variance
-        return context @ self.theta.reshape(dims, size), covariance
+        return context.dot(self.theta.reshape(dims, size)), covariance
 
     def _in_features_many(self, contexts: Doubles) -> tuple[Doubles, Doubles]:
         dims, size, m = self.dims, self.size, len(contexts)
@@ -137,8 +140,9 @@ class SharedRegression:
 
     def _of(self, arms: Rows) -> tuple[Doubles, Doubles]:
         """Features of the arms and their products."""
-        everything = len(arms) == len(self.features) and bool((arms[1:] > arms[:-1]).all())
-        return (self.features, self._pairs) if everything else (self.features[arms], self._pairs[arms])
+        if arms.tobytes() == self._all:
+            return self.features, self._pairs
+        return self.features[arms], self._pairs[arms]
 
     def state(self) -> Mapping[str, Doubles]:
         return {

@@ -1,6 +1,7 @@
 """UCB1 (Auer et al. 2002): the arm whose mean could be the highest; it looks at no context."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class UCB1:
     (2, True)
     """
 
-    def __init__(self, arms: int, *, exploration: float = 2.0, epsilon: float = 0.01) -> None:
+    def __init__(self, arms: int, *, exploration: float = 2.0, epsilon: float = 0.005) -> None:
         self.exploration, self.epsilon = exploration, proper_epsilon(epsilon)
         self.trials: Doubles = np.zeros(arms)
         self.rewards: Doubles = np.zeros(arms)
@@ -57,3 +58,12 @@ class UCB1:
         np.add.at(self.trials, arms, 1.0)
         np.add.at(self.rewards, arms, rewards)
         self.tried += len(rewards)
+
+    def state(self) -> Mapping[str, Doubles]:
+        """Everything that was learnt, as arrays by name."""
+        return {"trials": self.trials.copy(), "rewards": self.rewards.copy(), "tried": np.array([self.tried])}
+
+    def restore(self, state: Mapping[str, Doubles]) -> None:
+        """Become the one that wrote the state."""
+        self.trials, self.rewards = state["trials"].copy(), state["rewards"].copy()
+        self.tried = float(state["tried"][0])

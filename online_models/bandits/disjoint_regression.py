@@ -1,4 +1,8 @@
-"""A Bayesian linear regression for each arm on the context alone: nothing learnt of one arm says anything of another (Li et al. 2010, algorithm 1)."""
+"""A Bayesian linear regression for each arm on the context alone (Li et al. 2010, algorithm 1), all around what is true of every arm.
+
+Where arms have no features, the one thing known of an arm that was never tried is how the others do: that is the mean of its prior, found by one
+more regression over everything learnt (empirical Bayes). Li's arms begin at 0, which is often a bet against them; `pooled=False` is that.
+"""
 
 import math
 from collections.abc import Mapping
@@ -6,23 +10,25 @@ from collections.abc import Mapping
 import numpy as np
 
 from online_models.bandits.reward_model import Noise, add_outer, checked
+from online_models.bandits.shared_regression import SharedRegression
 from online_models.track import Doubles, Rows
 
 
 class DisjointRegression:
     """`arms` regressions over `dims` features of the context. A context should hold a 1 where rewards do not centre on 0.
 
-    ridge : precision of the prior of every coefficient, mean 0
+    ridge : precision of the prior of every coefficient
+    pooled : whether the prior's mean is what all arms together say, else 0
     noise, noise_strength : see `Noise`; one for all arms
     refresh_every : updates of one arm between two inversions from its sums; in between, Sherman-Morrison
-    precision, inverse : float64[arms, dims, dims]; moment, theta : float64[arms, dims]
+    precision, inverse : float64[arms, dims, dims]; moment, theta : float64[arms, dims], theta as if the prior's mean were 0
 
     >>> model = DisjointRegression(2, 1)
     >>> for _ in range(20):
     ...     model.learn_one(np.ones(1), 0, 1.0)
     >>> mean, deviation = model.posterior(np.ones(1), np.array([0, 1], np.int32))
     >>> mean.round(2).tolist(), bool(deviation[0] < deviation[1])
-    ([0.95, 0.0], True)
+    ([1.0, 0.95], True)
     """
 
     def __init__(
@@ -31,10 +37,12 @@ class DisjointRegression:
         dims: int,
         *,
         ridge: float = 1.0,
+        pooled: bool = True,
         noise: float = 0.5,
         noise_strength: float = 10.0,
         refresh_every: int = 256,
     ) -> None:
+        self.ridge, self.pool = ridge, SharedRegression(np.ones((1, 1)), dims, ridge=ridge) if pooled else None
         self.dims, self.noise, self.refresh_every = dims, Noise(noise, noise_strength), refresh_every
         self.precision: Doubles = np.tile(np.eye(dims) * ridge, (arms, 1, 1))
         self.inverse: Doubles = np.tile(np.eye(dims) / ridge, (arms, 1, 1))
@@ -44,17 +52,25 @@ class DisjointRegression:
         self.seen, self.left_over = 0.0, 0.0
 
     def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
-        pairs = np.multiply.outer(context, context).ravel()
-        if 2 * len(arms) > len(self.theta):  # most of them: computing all spares a copy
-            mean, spread = self.theta.dot(context)[arms], self.inverse.reshape(len(self.theta), -1).dot(pairs)[arms]
-        else:
-            mean, spread = self.theta[arms].dot(context), self.inverse[arms].reshape(len(arms), -1).dot(pairs)
+        most = 2 * len(arms) > len(self.theta)  # then computing all spares a copy
+        theta, inverse = (self.theta, self.inverse) if most else (self.theta[arms], self.inverse[arms])
+        inverse = inverse.reshape(len(theta), -1)
+        mean = theta.dot(context)
+        spread = inverse.dot(np.multiply.outer(context, context).ravel())
+        if self.pool is not None:
+            mean += inverse.dot(np.multiply.outer(context, self.ridge * self.pool.theta).ravel())
+        if most:
+            mean, spread = mean[arms], spread[arms]
         return mean, _deviation(spread, self.variance)
 
     def posterior_many(self, contexts: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         pairs = (contexts[:, :, None] * contexts[:, None, :]).reshape(len(contexts), self.dims * self.dims)
-        spread = pairs @ self.inverse[arms].reshape(len(arms), -1).T
-        return contexts @ self.theta[arms].T, _deviation(spread, self.variance)
+        inverse = self.inverse[arms].reshape(len(arms), -1)
+        mean = contexts @ self.theta[arms].T
+        if self.pool is not None:
+            prior = contexts[:, :, None] * (self.ridge * self.pool.theta)
+            mean += prior.reshape(len(contexts), self.dims * self.dims) @ inverse.T
+        return mean, _deviation(pairs @ inverse.T, self.variance)
 
     def draw(self, context: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
         mean, deviation = self.posterior(context, arms)
@@ -90,6 +106,8 @@ class DisjointRegression:
         else:
             add_outer(inverse, -1.0 / spread, gain)
             self.theta[arm] = inverse.dot(self.moment[arm])
+        if self.pool is not None:
+            self.pool.learn_one(context, 0, reward)
 
     def learn_many(self, contexts: Doubles, arms: Rows, rewards: Doubles) -> None:
         if not len(rewards):
@@ -103,6 +121,8 @@ class DisjointRegression:
         explained = float((self.moment[touched] * self.theta[touched]).sum()) - before
         self.seen += len(rewards)
         self.left_over = max(0.0, self.left_over + float(rewards @ rewards) - explained)
+        if self.pool is not None:
+            self.pool.learn_many(contexts, np.zeros(len(arms), np.int32), rewards)
 
     def _refresh(self, arms: Rows) -> None:
         """Invert the sums of some arms by Cholesky, which ends what rounding added up to."""
@@ -119,13 +139,15 @@ class DisjointRegression:
             "theta": self.theta.copy(),
             "since": self.since.copy(),
             "noise": np.array([self.seen, self.left_over]),
-        }
+        } | {f"pool_{name}": array for name, array in (self.pool.state() if self.pool is not None else {}).items()}
 
     def restore(self, state: Mapping[str, Doubles]) -> None:
         self.precision, self.inverse = state["precision"].copy(), state["inverse"].copy()
         self.moment, self.theta = state["moment"].copy(), state["theta"].copy()
         self.since = state["since"].copy()
         self.seen, self.left_over = state["noise"].tolist()
+        if self.pool is not None:
+            self.pool.restore({name.removeprefix("pool_"): array for name, array in state.items() if "pool_" in name})
 
 
 def _deviation(spread: Doubles, variance: float) -> Doubles:

@@ -37,17 +37,16 @@ class RiverLinUCB:
 class SquareCB:
     """`--cb_explore_adf --squarecb` of Vowpal Wabbit (Foster & Rakhlin 2020), context x arm features; the cost is minus the reward.
 
-    gamma_scale : how greedy; see GAMMA_SCALE
+    options : more of them, see OPTIONS
     """
 
-    def __init__(self, world: BanditWorld, seed: int, gamma_scale: float) -> None:
+    def __init__(self, world: BanditWorld, seed: int, options: str) -> None:
         from vowpalwabbit import Workspace
 
         features = world.features
         described = [f"a{arm}" for arm in range(ARMS)] if features is None else [_words(each) for each in features]
         self._lines = [f"|A {words}" for words in described]
-        options = f"--cb_explore_adf --squarecb --gamma_scale {gamma_scale} -q UA --quiet --random_seed {seed}"
-        self._vw: Any = Workspace(options)
+        self._vw: Any = Workspace(f"--cb_explore_adf --squarecb -q UA --quiet --random_seed {seed} {options}")
         self._rng = np.random.default_rng(seed)
         self._shared, self._chosen, self._propensity = "", 0, 1.0
 
@@ -69,8 +68,8 @@ def _words(values: Doubles) -> str:
     return " ".join(f"{place}:{value:.5g}" for place, value in enumerate(values.tolist()))
 
 
-# the default, and the best of 10, 100, 1,000 and 10,000 in most worlds of seed 1
-GAMMA_SCALES = {"vw-squarecb": 10.0, "vw-squarecb-tuned": 1000.0}
+# as it comes, and the best in the linear and logistic world of seed 1 of gamma_scale 10, 100, 300, 1000, 10000 with rates .1, .5, 2, 4, 8
+OPTIONS = {"vw-squarecb": "", "vw-squarecb-tuned": "--gamma_scale 1000 -l 8"}
 
 
 def has_vowpal_wabbit() -> bool:
@@ -82,6 +81,6 @@ def peer_players(world: BanditWorld, seed: int) -> dict[str, Callable[[], Player
     """Makers of those that are installed, by name."""
     players: dict[str, Callable[[], Player]] = {"river-linucb": lambda: RiverLinUCB(seed)}
     if has_vowpal_wabbit():
-        for name, scale in GAMMA_SCALES.items():
-            players[name] = lambda scale=scale: SquareCB(world, seed, scale)  # type: ignore[misc]
+        for name, options in OPTIONS.items():
+            players[name] = lambda options=options: SquareCB(world, seed, options)  # type: ignore[misc]
     return players

@@ -73,23 +73,26 @@ def run(options: Options, progress: Progress) -> Report:
 
 
 def _add(report: Report, kind: str, options: Options, seen: dict[str, Played], floors: dict[str, list[float]]) -> None:
-    columns = ("", "regret", "95% interval", "decisions/s", "rounds/s")
+    columns = ("", "regret", "95% interval", "of random", "decisions/s", "rounds/s")
     sheet = Sheet(f"{kind} world, {ARMS} arms, {options.rounds:,} rounds, {options.seeds} seeds", columns)
     for name, played in seen.items():
         mean, low, high = mean_interval(np.array(played.regret))
+        share = float((np.array(played.regret) / np.array(floors["random"])).mean())
         decisions, rounds = played.decisions_per_s(options.rounds), played.rounds_per_s(options.rounds)
-        sheet.rows.append((name, f"{mean:,.0f}", f"{low:,.0f} to {high:,.0f}", f"{decisions:,.0f}", f"{rounds:,.0f}"))
+        speeds = (f"{decisions:,.0f}", f"{rounds:,.0f}")
+        sheet.rows.append((name, f"{mean:,.0f}", f"{low:,.0f} to {high:,.0f}", f"{share:.1%}", *speeds))
         key = f"{kind}_{name.replace('-', '_')}"
         report.figures |= {
             f"{key}_regret": mean,
             f"{key}_regret_low": low,
             f"{key}_regret_high": high,
+            f"{key}_of_random": share,
             f"{key}_decisions_per_s": decisions,
             f"{key}_rounds_per_s": rounds,
         }
     for name, regrets in floors.items():
         mean, low, high = mean_interval(np.array(regrets))
-        sheet.rows.append((name, f"{mean:,.0f}", f"{low:,.0f} to {high:,.0f}", "", ""))
+        sheet.rows.append((name, f"{mean:,.0f}", f"{low:,.0f} to {high:,.0f}", "", "", ""))
         report.figures[f"{kind}_{name.replace('-', '_')}_regret"] = mean
     report.sheets.append(sheet)
 

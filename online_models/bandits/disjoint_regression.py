@@ -43,6 +43,7 @@ class DisjointRegression:
         refresh_every: int = 256,
     ) -> None:
         self.ridge, self.pool = ridge, SharedRegression(np.ones((1, 1)), dims, ridge=ridge) if pooled else None
+        self._all = np.arange(arms, dtype=np.int32).tobytes()
         self.dims, self.noise, self.refresh_every = dims, Noise(noise, noise_strength), refresh_every
         self.precision: Doubles = np.tile(np.eye(dims) * ridge, (arms, 1, 1))
         self.inverse: Doubles = np.tile(np.eye(dims) / ridge, (arms, 1, 1))
@@ -52,15 +53,13 @@ class DisjointRegression:
         self.seen, self.left_over = 0.0, 0.0
 
     def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
-        most = 2 * len(arms) > len(self.theta)  # then computing all spares a copy
-        theta, inverse = (self.theta, self.inverse) if most else (self.theta[arms], self.inverse[arms])
+        everything = arms.tobytes() == self._all
+        theta, inverse = (self.theta, self.inverse) if everything else (self.theta[arms], self.inverse[arms])
         inverse = inverse.reshape(len(theta), -1)
         mean = theta.dot(context)
-        spread = inverse.dot(np.multiply.outer(context, context).ravel())
         if self.pool is not None:
             mean += inverse.dot(np.multiply.outer(context, self.ridge * self.pool.theta).ravel())
-        if most:
-            mean, spread = mean[arms], spread[arms]
+        spread = inverse.dot(np.multiply.outer(context, context).ravel())
         return mean, _deviation(spread, self.variance)
 
     def posterior_many(self, contexts: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:

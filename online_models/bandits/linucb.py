@@ -28,8 +28,10 @@ class LinUCB:
         self.model, self.alpha, self.epsilon = model, alpha, proper_epsilon(epsilon)
 
     def choose(self, context: Doubles, arms: Rows, rng: np.random.Generator) -> tuple[int, float]:
-        mean, deviation = self.model.posterior(context, arms)
-        place, propensity = greatest(mean + self.alpha * deviation, self.epsilon, rng)
+        scores, deviation = self.model.posterior(context, arms)  # both are ours to write to
+        deviation *= self.alpha
+        scores += deviation
+        place, propensity = greatest(scores, self.epsilon, rng)
         return int(arms[place]), propensity
 
     def choose_many(self, contexts: Doubles, arms: Rows, rng: np.random.Generator) -> tuple[Rows, Doubles]:

@@ -27,7 +27,7 @@ class RewardModel(Protocol):
     def independent(self) -> bool: ...
 
     def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
-        """Expected score of each arm and its standard deviation, float64[n] each."""
+        """Expected score of each arm and its standard deviation, float64[n] each, new arrays."""
 
     def posterior_many(self, contexts: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         """The same, float64[m, n] each."""

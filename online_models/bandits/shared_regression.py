@@ -127,7 +127,7 @@ class SharedRegression:
         """Mean float64[f] and covariance float64[f, f] of u = x W."""
         dims, size = self.dims, self.size
         half = context.dot(self.inverse.reshape(dims, -1)).reshape(size, dims, size)
-        covariance: Doubles = np.matmul(context, half)
+        covariance: Doubles = context.dot(half)
         covariance *= self.variance
         return context.dot(self.theta.reshape(dims, size)), covariance
 

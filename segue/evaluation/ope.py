@@ -197,7 +197,8 @@ def _estimate(
     n, tail = len(raw), 0.5 - interval.confidence / 2.0
     if interval.bootstrap:
         values = _bootstrapped(terms, statistic, interval)
-        low, high = np.nanquantile(values, [tail, 1.0 - tail]).tolist()
+        there = values[~np.isnan(values)]
+        low, high = np.quantile(there, [tail, 1.0 - tail]).tolist() if len(there) else (np.nan, np.nan)
     else:
         half = -float(scipy.special.ndtri(tail)) * float(influence.std(ddof=1) if n > 1 else np.nan) / np.sqrt(n)
         low, high = value - half, value + half

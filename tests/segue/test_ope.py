@@ -25,7 +25,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data" / "obd_small"
 ACTIONS, GROUPS = 5, 3
 MEANS = np.random.default_rng(3).uniform(0.1, 0.9, (GROUPS, ACTIONS))
 LOGGING = np.random.default_rng(4).dirichlet(np.full(ACTIONS, 2.0), GROUPS)
-TARGET = np.random.default_rng(5).dirichlet(np.full(ACTIONS, 2.0), GROUPS)
+TARGET = MEANS**2 / (MEANS**2).sum(1, keepdims=True)  # of a policy that has learnt something
 TRUTH = float((TARGET * MEANS).sum(1).mean())  # groups come equally often
 
 
@@ -84,7 +84,7 @@ def test_doubly_robust_is_right_where_only_the_propensities_or_only_the_model_is
     log, groups = made_up(40_000, 3)
     rows = np.arange(len(log))
     wrong_model = doubly_robust(log, TARGET[groups], np.full((len(log), ACTIONS), 0.9))
-    wrong = Logged(log.actions, log.rewards, np.full(len(log), 0.2))
+    wrong = Logged(log.actions, log.rewards, np.sqrt(log.propensities))
     wrong_propensities = doubly_robust(wrong, TARGET[groups], MEANS[groups])
 
     assert wrong_model.value == pytest.approx(TRUTH, abs=0.02)

@@ -11,7 +11,7 @@ import numpy as np
 from online_models.bandits.reward_model import checked
 from online_models.track import Doubles, Rows
 
-_NEWTON_STEPS = 30
+_NEWTON_STEPS = 60
 
 
 class DiagonalLogistic:
@@ -73,7 +73,7 @@ class DiagonalLogistic:
         if not 0.0 <= reward <= 1.0:
             raise ValueError(f"reward {reward}: expected 0 to 1; a linear model takes others")
         before = float(np.vdot(joint, self.weights))
-        score = _settled(before, float(np.vdot(squares, self._variance)), reward)
+        score = settled(before, float(np.vdot(squares, self._variance)), reward)
         chance = _chance(score)
         self.weights += (reward - chance) * joint * self._variance
         self.precision += chance * (1.0 - chance) * squares
@@ -107,7 +107,7 @@ def _chance(score: float) -> float:
     return 1.0 / (1.0 + math.exp(-min(max(score, -700.0), 700.0)))
 
 
-def _settled(before: float, spread: float, reward: float) -> float:
+def settled(before: float, spread: float, reward: float) -> float:
     """The score s at which s = before + spread * (reward - chance(s)): bracketed Newton, as the difference only grows with s."""
     low, high = before + spread * (reward - 1.0), before + spread * reward
     score = before

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import scipy.optimize
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from online_models.bandits.bernoulli_thompson import BernoulliThompson
 from online_models.bandits.contextual_thompson import ContextualThompson
-from online_models.bandits.diagonal_logistic import DiagonalLogistic
+from online_models.bandits.diagonal_logistic import DiagonalLogistic, settled
 from online_models.bandits.disjoint_regression import DisjointRegression
 from online_models.bandits.linucb import LinUCB
 from online_models.bandits.policy import drawn, drawn_many, greatest, greatest_many
-from online_models.bandits.reward_model import NORM_MAX, Noise, RewardModel, root_of
+from online_models.bandits.reward_model import Noise, RewardModel, root_of
 from online_models.bandits.shared_regression import SharedRegression
 from online_models.bandits.thompson import Thompson
 from online_models.bandits.ucb import UCB1
@@ -159,13 +159,15 @@ def test_logistic_step_is_the_minimum_of_its_loss(n: int, seed: int) -> None:
     assert model.precision.ravel() == pytest.approx(precision + chance * (1.0 - chance) * joint**2)
 
 
-def test_logistic_score_settles_where_newton_alone_would_not() -> None:
-    model = DiagonalLogistic(np.array([[NORM_MAX]]), 1, ridge=1e-3)
-    for reward in (1.0, 0.0, 1.0, 1.0):
-        model.learn_one(np.ones(1), 0, reward)
+@given(before=st.floats(-200.0, 200.0), spread=st.floats(0.0, 1e6), reward=st.sampled_from([0.0, 0.3, 1.0]))
+@example(before=50.0, spread=1000.0, reward=0.0)  # Newton alone leaps to and fro for ever
+@settings(deadline=None)
+def test_logistic_score_settles_from_everywhere(before: float, spread: float, reward: float) -> None:
+    score = settled(before, spread, reward)
+    chance = 1.0 / (1.0 + np.exp(-np.clip(score, -700.0, 700.0)))
+    slope = 1.0 + spread * chance * (1.0 - chance)
 
-        assert np.isfinite(model.weights).all()
-        assert (model.precision > 0.0).all()
+    assert abs(score - before - spread * (reward - chance)) / slope < 1e-6 * (1.0 + abs(score))
 
 
 @pytest.mark.parametrize("reward", [-0.1, 1.1])
@@ -289,6 +291,15 @@ def test_ucb1_tries_everything_first_and_then_what_auer_says() -> None:
     assert policy.scores(ALL[:3]) == pytest.approx(
         [0.5 + np.sqrt(np.log(4.0)), *[1.0 + np.sqrt(2.0 * np.log(4.0))] * 2]
     )
+
+
+def test_ucb1_learns_every_one_of_many() -> None:
+    policy = UCB1(3)
+    policy.learn_many(np.zeros((4, 0)), np.array([1, 1, 2, 1], np.int32), np.array([1.0, 0.5, 0.25, 0.0]))
+
+    assert policy.trials.tolist() == [0.0, 3.0, 1.0]
+    assert policy.rewards.tolist() == [0.0, 1.5, 0.25]
+    assert policy.tried == 4.0
 
 
 def test_bernoulli_thompson_counts_for_the_track_its_artist_and_its_tags() -> None:

@@ -37,7 +37,7 @@ class RiverLinUCB:
 class SquareCB:
     """`--cb_explore_adf --squarecb` of Vowpal Wabbit (Foster & Rakhlin 2020), context x arm features; the cost is minus the reward.
 
-    options : more of them, see OPTIONS
+    options : more of them, see SQUARECB
     """
 
     def __init__(self, world: BanditWorld, seed: int, options: str) -> None:
@@ -69,7 +69,7 @@ def _words(values: Doubles) -> str:
 
 
 # as it comes, and the best in the linear and logistic world of seed 1 of gamma_scale 10, 100, 300, 1000, 10000 with rates .1, .5, 2, 4, 8
-OPTIONS = {"vw-squarecb": "", "vw-squarecb-tuned": "--gamma_scale 1000 -l 8"}
+SQUARECB = {"vw-squarecb": "", "vw-squarecb-tuned": "--gamma_scale 1000 -l 8"}
 
 
 def has_vowpal_wabbit() -> bool:
@@ -81,6 +81,6 @@ def peer_players(world: BanditWorld, seed: int) -> dict[str, Callable[[], Player
     """Makers of those that are installed, by name."""
     players: dict[str, Callable[[], Player]] = {"river-linucb": lambda: RiverLinUCB(seed)}
     if has_vowpal_wabbit():
-        for name, options in OPTIONS.items():
+        for name, options in SQUARECB.items():
             players[name] = lambda options=options: SquareCB(world, seed, options)  # type: ignore[misc]
     return players

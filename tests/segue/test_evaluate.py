@@ -10,8 +10,7 @@ from typer.testing import CliRunner
 
 from segue.cli.evaluate import ScenarioName
 from segue.cli.main import app
-from segue.evaluation import bandit_peers
-from segue.evaluation.bandit_peers import RiverLinUCB, SquareCB, has_vowpal_wabbit
+from segue.evaluation.bandit_peers import SQUARECB, RiverLinUCB, SquareCB, has_vowpal_wabbit
 from segue.evaluation.bandit_players import Player, our_players
 from segue.evaluation.bandit_worlds import ARMS, DIMS, KINDS, bandit_world
 from segue.evaluation.metrics import mean_interval
@@ -105,7 +104,7 @@ def test_river_plays() -> None:
 
 
 @vowpal_wabbit
-@pytest.mark.parametrize("options", bandit_peers.OPTIONS.values())
+@pytest.mark.parametrize("options", SQUARECB.values())
 @pytest.mark.parametrize("kind", ["linear", "disjoint"])
 def test_vowpal_wabbit_plays(kind: str, options: str) -> None:
     player = SquareCB(bandit_world(kind, 1, 1), 1, options)
@@ -119,7 +118,16 @@ def test_a_peer_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(f"{module}.has_vowpal_wabbit", lambda: False)
     report = SCENARIOS["bandits"].run(Options(seeds=1, rounds=2), lambda *_: None)
 
-    assert report.notes == [NO_VOWPAL_WABBIT]
+    assert report.notes[0] == NO_VOWPAL_WABBIT
+    assert [note.partition(" has ")[0] for note in report.notes[1:]] == [
+        "linear world: linucb-shared",
+        "logistic world: linucb-shared",
+        "disjoint world: linucb-disjoint",
+    ]
+    ours, river = report.figures["linear_linucb_shared_regret"], report.figures["linear_river_linucb_regret"]
+    assert report.figures["linear_over_river_linucb_regret_ratio"] == pytest.approx(ours / river)
+    assert report.figures["linear_over_river_linucb_speed_ratio"] > 1.0
+    assert all(f"_{name}`" in PAGE for name in ("regret_ratio", "speed_ratio"))
     assert "linear_river_linucb_regret" in report.figures
     assert not any("vw" in name for name in report.figures)
 

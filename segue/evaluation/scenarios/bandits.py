@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from segue.evaluation.bandit_peers import has_vowpal_wabbit, peer_players
+from segue.evaluation.bandit_peers import SQUARECB, has_vowpal_wabbit, peer_players
 from segue.evaluation.bandit_players import Player, our_players
 from segue.evaluation.bandit_worlds import ARMS, KINDS, BanditWorld, bandit_world
 from segue.evaluation.metrics import mean_interval
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
 
+OURS, PEERS = ("linucb-shared", "linucb-disjoint"), {"river-linucb", *SQUARECB}
 NO_VOWPAL_WABBIT = "Vowpal Wabbit is not installed, so it did not play: pip install 'segue[peers]'"
 
 
@@ -68,19 +69,20 @@ def run(options: Options, progress: Progress) -> Report:
                 played.choosing_s.append(choosing)
                 played.learning_s.append(learning)
         _add(report, kind, options, seen, floors)
+        _compare(report, kind, options, seen)
     progress(len(KINDS) * options.seeds, len(KINDS) * options.seeds, "done")
     return report
 
 
 def _add(report: Report, kind: str, options: Options, seen: dict[str, Played], floors: dict[str, list[float]]) -> None:
     columns = ("", "regret", "95% interval", "of random", "decisions/s", "rounds/s")
-    sheet = Sheet(f"{kind} world, {ARMS} arms, {options.rounds:,} rounds, {options.seeds} seeds", columns)
+    sheet = Sheet(f"{kind} world, {ARMS} arms, {options.rounds:,} rounds, seeds: {options.seeds}", columns)
     for name, played in seen.items():
         mean, low, high = mean_interval(np.array(played.regret))
         share = float((np.array(played.regret) / np.array(floors["random"])).mean())
         decisions, rounds = played.decisions_per_s(options.rounds), played.rounds_per_s(options.rounds)
         speeds = (f"{decisions:,.0f}", f"{rounds:,.0f}")
-        sheet.rows.append((name, f"{mean:,.0f}", f"{low:,.0f} to {high:,.0f}", f"{share:.1%}", *speeds))
+        sheet.rows.append((name, f"{mean:,.0f}", _between(low, high), f"{share:.1%}", *speeds))
         key = f"{kind}_{name.replace('-', '_')}"
         report.figures |= {
             f"{key}_regret": mean,
@@ -92,9 +94,27 @@ def _add(report: Report, kind: str, options: Options, seen: dict[str, Played], f
         }
     for name, regrets in floors.items():
         mean, low, high = mean_interval(np.array(regrets))
-        sheet.rows.append((name, f"{mean:,.0f}", f"{low:,.0f} to {high:,.0f}", "", "", ""))
+        sheet.rows.append((name, f"{mean:,.0f}", _between(low, high), "", "", ""))
         report.figures[f"{kind}_{name.replace('-', '_')}_regret"] = mean
     report.sheets.append(sheet)
+
+
+def _between(low: float, high: float) -> str:
+    return f"{low:,.0f} to {high:,.0f}" if np.isfinite(low) else ""
+
+
+def _compare(report: Report, kind: str, options: Options, seen: dict[str, Played]) -> None:
+    """Segue's LinUCB beside each peer, seed by seed: the one that shares what it learns where arms have features."""
+    ours = next(name for name in OURS if name in seen)
+    for peer in sorted(seen.keys() & PEERS):
+        regrets = np.array(seen[ours].regret) / np.maximum(np.array(seen[peer].regret), 1e-9)
+        faster = seen[ours].decisions_per_s(options.rounds) / seen[peer].decisions_per_s(options.rounds)
+        key = f"{kind}_over_{peer.replace('-', '_')}"
+        report.figures |= {f"{key}_regret_ratio": float(regrets.mean()), f"{key}_speed_ratio": faster}
+        report.notes.append(
+            f"{kind} world: {ours} has {regrets.mean():.2f} times the regret of {peer} "
+            f"({regrets.min():.2f} to {regrets.max():.2f}), and makes {faster:.1f} times its decisions a second"
+        )
 
 
 BANDITS = Scenario(

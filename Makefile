@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast soak fuzz check format bench quality clean
+.PHONY: help install demo test test-fast soak fuzz faults check format bench quality clean
 
 help:            ## what there is to type
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## */\t/' | expand -t 14
@@ -34,6 +34,9 @@ soak: install    ## many simulated histories of faults, one a seed (SEEDS=2000 F
 
 fuzz: install    ## broken messages into every worker's core, each accounted for (MESSAGES=100000 SEED=1)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --messages $(or $(MESSAGES),100000) --seed $(or $(SEED),1) $(ARGS)
+
+faults: install  ## a hundred kills and twenty zombies under a million events, counted (EVENTS=1000000 KILLS=100 ZOMBIES=20)
+	@$(BIN)/python -m tests.faults --events $(or $(EVENTS),1000000) --kills $(or $(KILLS),100) --zombies $(or $(ZOMBIES),20) $(ARGS)
 
 check: install   ## style, types, import rules
 	@$(BIN)/ruff check .

@@ -19,28 +19,41 @@ STEADY_S = 60.0  # after so long the next failure counts as the first
 LOG_BYTES_MAX = (
     10_000_000  # a greater log is set aside, in place of the one that was before, when the process is started
 )
+LINE_SAID_MAX = 600  # of a last line, characters: what to do stands at its end
 _LINE_BYTES_MAX = 1_000_000
 
 
 class Pauses:
     """How long to wait before what has ended is started again: longer each time, from the first on after it ran steadily."""
 
-    def __init__(self) -> None:
-        self._failures = 0
+    def __init__(self, pauses_s: Sequence[float] = PAUSES_S) -> None:
+        self._pauses_s, self._failures = pauses_s, 0
 
     def after(self, ran_s: float) -> float:
         """The pause, in seconds, after it ran for so long."""
         self._failures = 1 if ran_s > STEADY_S else self._failures + 1
-        return PAUSES_S[min(self._failures, len(PAUSES_S)) - 1]
+        return self._pauses_s[min(self._failures, len(self._pauses_s)) - 1]
 
 
 class Worker:
-    """One process under supervision; `log` takes what it writes."""
+    """One process under supervision.
+
+    log : takes what it writes; say : is told when and why it is started again
+    pauses_s : before it is started again, by how often it has failed
+    """
 
     def __init__(
-        self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, say: Callable[[str], None]
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        say: Callable[[str], None],
+        *,
+        pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self.name, self.argv, self.env, self.log, self.say = name, list(argv), dict(env), log, say
+        self.pauses_s = pauses_s
         self.restarts = 0
         self.ready = asyncio.Event()
         self.process: asyncio.subprocess.Process | None = None
@@ -67,7 +80,7 @@ class Worker:
                 await self.process.wait()
 
     async def _keep_running(self) -> None:
-        pauses = Pauses()
+        pauses = Pauses(self.pauses_s)
         while True:  # until `stop` cancels
             began, code = time.monotonic(), None
             try:
@@ -120,9 +133,9 @@ class Worker:
 
     def _last_line(self) -> str:
         with self.log.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 2000))
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4 * LINE_SAID_MAX))
             lines = log.read().decode(errors="replace").strip().splitlines()
-        return lines[-1][:200] if lines else "it said nothing"
+        return lines[-1][:LINE_SAID_MAX] if lines else "it said nothing"
 
 
 def segue_argv(*arguments: str) -> list[str]:

@@ -1,5 +1,7 @@
 """The answer: the slate written out, with scores, channels and reasons."""
 
+from operator import itemgetter
+
 import msgspec
 import numpy as np
 
@@ -25,12 +27,12 @@ def answer(
     query: Query, ranked: Ranked, slate: list[Place], arms: dict[str, str], level: str, trace: Trace, latency_ms: float
 ) -> Playlist:
     """The playlist message."""
-    explain = query.request.explain
+    explain, slots = query.request.explain, _Slots(query, ranked)
     made = Playlist(
         request_id=query.request.request_id,
         user_id=query.request.user_id,
         surface=query.request.surface,
-        tracks=[_slot(query, ranked, place, number) for number, place in enumerate(slate)],
+        tracks=[slots.slot(place, number) for number, place in enumerate(slate)],
         arms=arms,
         model=MODEL,
         level=level,
@@ -53,67 +55,72 @@ def fitted(playlist: Playlist, bytes_max: int = BYTES_MAX) -> Playlist:
     return playlist
 
 
-def _slot(query: Query, ranked: Ranked, place: Place, number: int) -> Slot:
-    meta = query.replica.table.meta[place.row]
-    if place.source < 0:
+class _Slots:
+    """Writes the slots of one answer; what all of them ask is looked up once."""
+
+    def __init__(self, query: Query, ranked: Ranked) -> None:
+        self.query, self.ranked, self.meta = query, ranked, query.replica.table.meta
+        weights = query.surface.channel_weights
+        self._names = list(query.surface.channels)
+        self._weights = [weights.get(name, 0.0) for name in self._names]
+        self._country = country_of(query)
+        self._heard = query.heard[:FOLLOWED].tolist()
+        self._followers = query.replica.table.neighbours[query.heard[:FOLLOWED]]
+        self._follow_weights = query.replica.table.neighbour_weights[query.heard[:FOLLOWED]]
+
+    def slot(self, place: Place, number: int) -> Slot:
+        """One place of the list."""
+        meta = self.meta[place.row]
+        if place.source < 0:
+            return Slot(
+                track_id=meta.track_id,
+                rank=number,
+                score=0.0,
+                propensity=round(place.propensity, 4),
+                explored=True,
+                channels=["exploration"],
+                reason="new: offered to a few listeners to learn who likes it",
+                title=meta.title,
+                artist=meta.artist or "",
+            )
+        ranked, at = self.ranked, place.source
+        shares = zip(self._weights, ranked.candidates.scores[at].tolist(), self._names, strict=True)
+        proposed = [(-weight * score, name) for weight, score, name in shares if score > 0.0]
+        channels = [name for _, name in sorted(proposed, key=itemgetter(0))]
         return Slot(
             track_id=meta.track_id,
             rank=number,
-            score=0.0,
-            propensity=round(place.propensity, 4),
-            explored=True,
-            channels=["exploration"],
-            reason="new: offered to a few listeners to learn who likes it",
+            score=round(float(ranked.utility[at]), 5),
+            objectives={name: round(float(values[at]), 4) for name, values in ranked.objectives.items()},
+            channels=channels,
+            reason=self._reason(channels[0] if channels else "", place.row, meta.artist or ""),
             title=meta.title,
             artist=meta.artist or "",
         )
-    scores = ranked.candidates.scores[place.source]
-    names = list(query.surface.channels)
-    channels = sorted(
-        (name for name, score in zip(names, scores, strict=True) if score > 0),
-        key=lambda name: -_weight(query, name, scores[names.index(name)]),
-    )
-    return Slot(
-        track_id=meta.track_id,
-        rank=number,
-        score=round(float(ranked.utility[place.source]), 5),
-        objectives={name: round(float(values[place.source]), 4) for name, values in ranked.objectives.items()},
-        channels=channels,
-        reason=_reason(query, channels[0] if channels else "", place.row, meta.artist or ""),
-        title=meta.title,
-        artist=meta.artist or "",
-    )
 
+    def _reason(self, channel: str, row: int, artist: str) -> str:
+        match channel:
+            case "own-followers":
+                return f"you often play it around {self._title(self._last_other(row))}"
+            case "followers":
+                return f"often heard after {self._title(self._followed(row))}"
+            case "taste" if artist:
+                return f"more of your taste: {artist}"
+            case "popular" if self._country:
+                return f"popular in {self._country}"
+        return _REASONS.get(channel, "")
 
-def _weight(query: Query, channel: str, score: float) -> float:
-    return query.surface.channel_weights.get(channel, 0.0) * float(score)
+    def _title(self, row: int) -> str:
+        meta = self.meta.get(row)
+        return f"“{meta.title}”" if meta is not None else "what you just heard"
 
+    def _last_other(self, row: int) -> int:
+        """What was heard last but the track itself, 0 for nothing."""
+        return next((heard for heard in self.query.heard.tolist() if heard != row), 0)
 
-def _reason(query: Query, channel: str, row: int, artist: str) -> str:
-    match channel:
-        case "own-followers":
-            return f"you often play it around {_title(query, _last_other(query, row))}"
-        case "followers":
-            return f"often heard after {_title(query, _followed(query, row))}"
-        case "taste" if artist:
-            return f"more of your taste: {artist}"
-        case "popular" if country := country_of(query):
-            return f"popular in {country}"
-    return _REASONS.get(channel, "")
-
-
-def _title(query: Query, row: int) -> str:
-    meta = query.replica.table.meta.get(row)
-    return f"“{meta.title}”" if meta is not None else "what you just heard"
-
-
-def _last_other(query: Query, row: int) -> int:
-    """What was heard last but the track itself, 0 for nothing."""
-    return next((heard for heard in query.heard.tolist() if heard != row), 0)
-
-
-def _followed(query: Query, row: int) -> int:
-    """Which of the last tracks it most often followed, 0 for none."""
-    table, heard = query.replica.table, query.heard[:FOLLOWED]
-    weights = np.where(table.neighbours[heard] == row, table.neighbour_weights[heard], 0.0).max(1, initial=0.0)
-    return int(heard[weights.argmax()]) if weights.any() else 0
+    def _followed(self, row: int) -> int:
+        """Which of the last tracks it most often followed, 0 for none."""
+        places, columns = np.nonzero(self._followers == row)
+        if not len(places):
+            return 0
+        return int(self._heard[places[self._follow_weights[places, columns].argmax()]])

@@ -12,7 +12,6 @@ import numpy as np
 from online_models.bandits.thompson import Thompson
 from online_models.index.adaptive import AdaptiveIndex
 from online_models.index.interface import VectorIndex
-from online_models.listener_rows import CHOICES, HEAD, PAGE
 from online_models.listeners import Audience
 from online_models.popularity import Popularity
 from online_models.ranker import BLOCK, RankerMix
@@ -71,14 +70,13 @@ class Replica:
         if topic == TRACKS_CHANGELOG.name:
             self._take_tracks(rows)
             return
+        if topic == LISTENERS_CHANGELOG.name:
+            self.listeners.apply_rows(partition, rows)
+            return
         for key, value in rows:
             if topic == EXPERIMENTS.name:  # which anybody may write to
                 self._experiment(key, value)
-                continue
-            section = key[:1]
-            if topic == LISTENERS_CHANGELOG.name and section in (HEAD, PAGE, CHOICES):
-                self.listeners.apply_row(partition, key, value)
-            elif topic == RANKER_WEIGHTS.name and section == BLOCK:
+            elif topic == RANKER_WEIGHTS.name and key[:1] == BLOCK:
                 self.ranker.apply_row(partition, key, value)
 
     def _take_tracks(self, rows: Sequence[tuple[bytes, bytes | None]]) -> None:

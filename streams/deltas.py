@@ -5,7 +5,6 @@ drops what it has seen. A learner's table always reads: the keeper's row + its o
 learnt since its last flush.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 import msgspec
@@ -20,11 +19,11 @@ from online_models.track import (
     META,
     VECTORS,
     Doubles,
-    Floats,
     Rows,
     TrackTable,
 )
 from online_models.track_rows import apply_sums, newest_sums
+from streams.outstanding import Outstanding, Sent
 from streams.partitioning import partition_of
 
 VECTORS_PER_DELTA = 1200  # keeps a message of 64-dimensional vectors under a megabyte
@@ -163,10 +162,17 @@ class TrackReplica:
     """A learner's track rows: one table for all of its partitions.
 
     partitions : of the keepers' topics
-    outstanding_max : own deltas remembered until the keeper has taken them; the oldest are trusted to it first
+    outstanding_max, outstanding_bytes_max : own deltas remembered until the keeper has taken them; the oldest are trusted to it first
     """
 
-    def __init__(self, table: TrackTable, partitions: int, *, outstanding_max: int = 20_000) -> None:
+    def __init__(
+        self,
+        table: TrackTable,
+        partitions: int,
+        *,
+        outstanding_max: int = 20_000,
+        outstanding_bytes_max: int = 64 << 20,
+    ) -> None:
         self.table, self.partitions = table, partitions
         self._base = np.zeros(
             (0, table.vectors.shape[1]), np.float32
@@ -174,7 +180,7 @@ class TrackReplica:
         self._touched = np.zeros(0, np.bool_)
         self._keeper_of = np.zeros(0, np.int32)
         self._fitted = 0
-        self._outstanding: deque[tuple[int, int, int, str, Rows, Doubles | Floats]] = deque(maxlen=outstanding_max)
+        self._outstanding = Outstanding(deltas_max=outstanding_max, bytes_max=outstanding_bytes_max)
         self._taken: dict[tuple[int, int], int] = {}  # (keeper, source) -> last seq that its rows hold
         self._held: dict[int, list[tuple[Rows, Doubles]]] = {}  # counts by source that no delta holds yet
 
@@ -223,7 +229,7 @@ class TrackReplica:
                 seen = msgspec.msgpack.decode(value, type=KeeperMeta).seen
                 self._taken.update({(keeper, source): seq for source, seq in seen.items()})
         self.fit()
-        self._forget_taken()
+        self._outstanding.forget_taken(keeper, self._taken)
         if sums[COUNTS]:
             self._add_outstanding(keeper, "counts", apply_sums(table, COUNTS, sums[COUNTS]))
         if sums[VECTORS]:
@@ -234,21 +240,14 @@ class TrackReplica:
             table.vectors[known] += learnt
             self._add_outstanding(keeper, "vectors", known)
 
-    def _forget_taken(self) -> None:
-        while self._outstanding:
-            source, seq, keeper, *_ = self._outstanding[0]
-            if seq > self._taken.get((keeper, source), -1):
-                return
-            self._outstanding.popleft()
-
     def _add_outstanding(self, keeper: int, kind: str, overwritten: Rows) -> None:
         mask = np.zeros(len(self.table), np.bool_)
         mask[overwritten] = True
-        for source, seq, to, name, rows, sums in self._outstanding:
-            if to != keeper or name != kind or seq <= self._taken.get((keeper, source), -1):
+        for sent in self._outstanding.of(keeper, self._taken):
+            if sent.kind != kind:
                 continue
-            chosen = mask[rows]
-            if name == "counts":
+            rows, sums, chosen = sent.rows, sent.sums, mask[sent.rows]
+            if kind == "counts":
                 self.table.counts[rows[chosen]] += sums[chosen]
             else:
                 self.table.vectors[rows[chosen]] += sums[chosen]
@@ -276,7 +275,7 @@ class TrackReplica:
             chosen, paired = keepers_of == keeper, keepers_of_pairs == keeper
             parts = rows[chosen], sums[chosen], pairs_from[paired], pairs_to[paired], weights[paired]
             deltas.append((keeper, encode_delta(counts_delta(self.table, source, seq, *parts))))
-            self._outstanding.append((source, seq, keeper, "counts", rows[chosen], sums[chosen]))
+            self._outstanding.add(keeper, Sent(source, seq, "counts", rows[chosen], sums[chosen]))
         return deltas
 
     def send_vectors(self, source: int, seq: int) -> tuple[list[tuple[int, bytes]], int]:
@@ -294,7 +293,7 @@ class TrackReplica:
                 places = np.arange(len(part), dtype=np.int32).tobytes()
                 delta = TrackDelta(source, seq, keys, vectors_at=places, vectors=sums[part].tobytes())
                 deltas.append((keeper, encode_delta(delta)))
-                self._outstanding.append((source, seq, keeper, "vectors", rows[part], sums[part]))
+                self._outstanding.add(keeper, Sent(source, seq, "vectors", rows[part], sums[part]))
                 seq += 1
         return deltas, seq
 

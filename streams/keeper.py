@@ -36,6 +36,11 @@ class KeeperProcessor:
         else:
             self.table.apply_row(key, value)
 
+    def restore_many(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """As `restore` of each; each row says all of its key, so the last of each is enough."""
+        for key, value in dict(rows).items():
+            self.restore(topic, key, value)
+
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Add the deltas, take the catalogue rows, answer the rows that changed."""
         step = Step()

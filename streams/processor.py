@@ -14,7 +14,7 @@ import msgspec
 
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, PLAY, SKIP, Heard, Profile
-from online_models.listeners import Listeners
+from online_models.listeners import SECTIONS, Listeners
 from online_models.ranker import Ranker
 from online_models.track import META
 from online_models.two_tower import TwoTower
@@ -99,6 +99,14 @@ class LearnerProcessor:
         else:
             self.listeners.apply_row(key, value)
 
+    def restore_many(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """As `restore` of each."""
+        if topic == LISTENERS_CHANGELOG.name:
+            self.listeners.apply_rows(rows)
+            rows = [row for row in rows if row[0][:1] not in SECTIONS]
+        for key, value in rows:
+            self.restore(topic, key, value)
+
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Learn from records; see the module's picture."""
         step, changed, erased = Step(), dict[str, Listener](), dict[bytes, None]()
@@ -133,8 +141,10 @@ class LearnerProcessor:
         step, replica = Step(), self.replica
         self.lesson.train_tower()
         sent, counts = self.unsent.take()
-        deltas = replica.send_counts(self.partition, self.meta.seq + 1, *counts)
-        vectors, seq = replica.send_vectors(self.partition, self.meta.seq + 1 + bool(deltas))
+        # without rows: above whatever was sent before they were lost, which keepers would take for the same once more
+        first = (self.meta.seq or now_ms) + 1
+        deltas = replica.send_counts(self.partition, first, *counts)
+        vectors, seq = replica.send_vectors(self.partition, first + bool(deltas))
         deltas += vectors
         weights = self.ranker.changed_rows()
         step.rows.update(dict.fromkeys(sent))

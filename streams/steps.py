@@ -110,6 +110,16 @@ class Processor(Protocol):
         """Hand out the coalesced state that is due (empty where there is none)."""
 
 
+def restore_rows(processor: Processor, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+    """Give a processor rows of a topic, in their order; at once where it has `restore_many`, which costs much less."""
+    restore_many = getattr(processor, "restore_many", None)
+    if restore_many is not None:
+        restore_many(topic, rows)
+        return
+    for key, value in rows:
+        processor.restore(topic, key, value)
+
+
 def next_step(
     processor: Processor, records: Sequence[Record], watermarks: Mapping[str, int], now_ms: int, *, flush: bool
 ) -> tuple[Step, list[Record]]:

@@ -33,7 +33,7 @@ class Topic:
 _ROWS = (
     ("min.cleanable.dirty.ratio", "0.2"),
     ("segment.ms", "600000"),
-    ("segment.bytes", "67108864"),
+    ("segment.bytes", "16777216"),
     ("max.message.bytes", "16777216"),
 )
 # A person's rows: what a tombstone replaces leaves the disk within a day, however seldom the rows change.

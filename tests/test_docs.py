@@ -92,6 +92,10 @@ FIGURES = {
     "up": returned_keys("segue/cli/show.py", "summary"),
     "throughput": returned_keys("segue/benchmarks/throughput.py", "measure_throughput"),
     "freshness": returned_keys("segue/benchmarks/freshness.py", "measure_freshness"),
+    "restore": {
+        *returned_keys("segue/benchmarks/restoring.py", "measure_restore"),
+        *returned_keys("segue/benchmarks/restoring.py", "_restart"),
+    },
     "produce": {"tracks", "events"},
     "forget": {
         *("known", "unread", "removed_profile", "rows_left", "compacted_within_ms"),

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from segue.cli.situation import JsonPath, write_figures
@@ -16,25 +17,30 @@ class What(StrEnum):
 
     throughput = "throughput"
     freshness = "freshness"
+    restore = "restore"
     all = "all"
 
 
 def register(app: typer.Typer) -> None:
     @app.command()
     def bench(
-        what: Annotated[What, typer.Argument(help="throughput, freshness, or all")] = What.all,
+        what: Annotated[
+            What, typer.Argument(help="throughput, freshness, restore; or all, which is the first two")
+        ] = What.all,
         events: Annotated[int, typer.Option(help="events of each throughput run", min=1000)] = 40_000,
         seconds: Annotated[float, typer.Option(help="length of the freshness run", min=2)] = 20.0,
         events_per_s: Annotated[
             float, typer.Option(help="plays beside the probes of the freshness run", min=1)
         ] = 500.0,
         requests_per_s: Annotated[float, typer.Option(help="probes of the freshness run", min=1)] = 20.0,
+        listeners: Annotated[int, typer.Option(help="listeners who have rows in the restore run", min=1)] = 1_000_000,
         json_path: JsonPath = None,
     ) -> None:
         """Measure on an embedded Kafka of its own, all on this machine.
 
         throughput: events/s of a stock Faust agent that counts in a Table, of the same count on Segue's engine (exactly once), and of the
-        full learner. freshness: from a play produced to the first playlist that reflects it, and its parts.
+        full learner. freshness: from a play produced to the first playlist that reflects it, and its parts. restore: from the start of a
+        learner that has many listeners until it learns again, and its memory (SEGUE_LISTENER_ROWS_MB bounds the rows'); it takes minutes.
         """
         figures: dict[str, Any] = {}
         if what in (What.throughput, What.all):
@@ -46,8 +52,25 @@ def register(app: typer.Typer) -> None:
             from streams.runtime.run import run_process
 
             figures |= run_process(measure_freshness(seconds, events_per_s=events_per_s, requests_per_s=requests_per_s))
+        if what is What.restore:
+            figures |= _restore(listeners)
         table = Table("figure", "value", box=None)
         for name, value in figures.items():
             table.add_row(name, f"{value:,.1f}")
         Console().print(table)
         write_figures(json_path, figures)
+
+
+def _restore(listeners: int) -> dict[str, float]:
+    from segue.benchmarks.restoring import measure_restore
+    from streams.runtime.settings import listener_rows_mb
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("listeners' rows", total=listeners)
+
+        def filled(done: int) -> None:
+            progress.update(task, completed=done, description="restoring" if done == listeners else "listeners' rows")
+
+        return asyncio.run(measure_restore(listeners, filled, rows_mb=listener_rows_mb()))

@@ -50,7 +50,11 @@ def main() -> None:
 
         unreachable = type(error).__name__ == "KafkaConnectionError"
         given = isinstance(error, SettingsError) and not isinstance(error, NoKafkaError)
-        text = f"{error}: is it running? KAFKA_BOOTSTRAP_SERVERS says where" if unreachable else str(error)
+        text = (
+            f"{error.args[0] if error.args else error}: is it running? KAFKA_BOOTSTRAP_SERVERS says where"
+            if unreachable
+            else str(error)
+        )
         _end(text, InputError.exit_code if given else SituationError.exit_code)
 
 

@@ -17,11 +17,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError
 
+from online_models.listeners import Audience
 from serving.radio import Radio
 from serving.replica import Replica
 from streams.messages import MessageError, Playlist, PlaylistRequest, decode, encode
 from streams.runtime.access import check_rights
 from streams.runtime.admin import count_partitions
+from streams.runtime.cold_rows import ColdRowsError, RowSpace
 from streams.runtime.exits import FAILED
 from streams.runtime.follower import Follower, end_process
 from streams.runtime.run import run_until_signalled
@@ -53,7 +55,8 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self.settings = settings
         self.answered = self.errors = 0
         self._clock_ms = clock_ms or _now_ms
-        self._replica = Replica()
+        shelves = RowSpace(settings.listener_rows_mb << 20)
+        self._replica = Replica(listeners=Audience(shelves=shelves))
         self._radio = Radio(self._replica)
         self._answered_to: dict[TopicPartition, int] = {}  # the offset after the last that was answered
         self._committed: dict[TopicPartition, int] = {}
@@ -89,7 +92,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             auto_offset_reset="earliest",  # what was asked before the first worker came is answered too
             fetch_max_wait_ms=WAIT_MS,
             session_timeout_ms=6000,
-            heartbeat_interval_ms=2000,
+            heartbeat_interval_ms=1000,
         )
         self._consumer.subscribe([settings.topic(PLAYLIST_REQUESTS)], listener=self)
         await self._consumer.start()
@@ -222,6 +225,8 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         at_ms = request.at_ms if request.at_ms is not None else int(now_ms)
         try:
             playlist = self._radio.recommend(request, at_ms, lambda: waited_ms + self._clock_ms() - now_ms)
+        except ColdRowsError:
+            raise  # of all requests to come: this worker cannot go on
         except (
             Exception
         ) as error:  # policy: one request that we cannot answer must not stop the others; said, logged and counted

@@ -51,7 +51,7 @@ async def administering(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient
     except KafkaConnectionError as error:
         if (reason := await refusal(settings)) is not None:
             raise AccessError(reason) from error
-        raise
+        raise KafkaConnectionError(f"no Kafka answers at {settings.bootstrap}") from error
     try:
         yield admin
     finally:

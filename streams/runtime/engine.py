@@ -15,13 +15,15 @@ from faust.types.auth import CredentialsT
 from faust.types.tuples import TP
 
 from streams.runtime.exits import FAILED
-from streams.runtime.partition import Partition
+from streams.runtime.partition import BUFFERED_BYTES_MAX, BUFFERED_MAX, STEP_MAX, Partition
 from streams.runtime.settings import Settings
 from streams.runtime.store import Store
 from streams.runtime.transport import ChunkTransport
 from streams.steps import Processor
 
 log = logging.getLogger(__name__)
+# Chunks that are fetched, and not with their partitions yet: those take what comes, so they are seldom more than one fetch.
+CHUNKS_MAX = 64
 
 
 class Engine:
@@ -30,6 +32,7 @@ class Engine:
     name : of the worker; its consumer group is prefix + "segue-" + name
     build : partition number -> processor
     inputs : logical topics, co-partitioned
+    closed : called with the number of a partition that was given back
     """
 
     def __init__(
@@ -39,11 +42,13 @@ class Engine:
         build: Callable[[int], Processor],
         inputs: Sequence[str],
         *,
-        step_max: int = 2000,
-        buffered_max: int = 20_000,
+        step_max: int = STEP_MAX,
+        buffered_max: int = BUFFERED_MAX,
+        buffered_bytes_max: int = BUFFERED_BYTES_MAX,
+        closed: Callable[[int], None] | None = None,
     ) -> None:
-        self.settings, self.name, self.build = settings, name, build
-        self.step_max, self.buffered_max = step_max, buffered_max
+        self.settings, self.name, self.build, self.closed = settings, name, build, closed
+        self._bounds = {"step_max": step_max, "buffered_max": buffered_max, "buffered_bytes_max": buffered_bytes_max}
         self.partitions: dict[int, Partition] = {}
         self._inputs = frozenset(settings.topic(topic) for topic in inputs)
         self._stopping = False
@@ -93,9 +98,9 @@ class Engine:
             topic_disable_leader=True,
             topic_allow_declare=False,
             broker_session_timeout=6,
-            broker_heartbeat_interval=2,
+            broker_heartbeat_interval=1,
             stream_wait_empty=False,
-            stream_buffer_maxsize=65_536,
+            stream_buffer_maxsize=CHUNKS_MAX,
         )
         app.transport = ChunkTransport(app.conf.broker_consumer, app)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
@@ -118,6 +123,12 @@ class Engine:
 
     async def _were_assigned(self, _app: faust.App, assigned: set[TP], **_: Any) -> None:
         self._owned |= assigned
+        if assigned and (gone := self._inputs - {tp.topic for tp in assigned}):  # nobody would read it, without a word
+            log.critical(
+                "%s: not there any more, deleted under a running worker; ending. `segue topics create` makes what is missing",
+                ", ".join(sorted(gone)),
+            )
+            os._exit(FAILED)
         for number in sorted({tp.partition for tp in assigned if tp.topic in self._inputs}):
             if not self._stopping:
                 self._open(number)
@@ -127,20 +138,20 @@ class Engine:
         self._owned -= revoked
         await self._close(sorted({tp.partition for tp in revoked if tp.topic in self._inputs}))
         await self._app.consumer.commit_watermarks()
-        for tp in revoked:
-            self._app.consumer.watermarks.pop(tp, None)
+        self._app.consumer.forget(revoked)
 
     def _open(self, number: int) -> Partition:
         if number not in self.partitions:
             store = Store(self.settings, self.name, number, self.build(number))
-            self.partitions[number] = Partition(
-                store, self._app.consumer, step_max=self.step_max, buffered_max=self.buffered_max
-            )
+            self.partitions[number] = Partition(store, self._app.consumer, **self._bounds)
         return self.partitions[number]
 
     async def _close(self, numbers: Sequence[int]) -> None:
-        closing = [self.partitions.pop(number) for number in numbers if number in self.partitions]
-        await asyncio.gather(*(partition.close() for partition in closing))
+        closing = {number: self.partitions.pop(number) for number in numbers if number in self.partitions}
+        await asyncio.gather(*(partition.close() for partition in closing.values()))
+        if self.closed is not None:
+            for number in closing:
+                self.closed(number)
 
 
 def credentials(settings: Settings) -> CredentialsT | None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from online_models.listeners import Listeners
 from online_models.track import TrackTable
 from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
 from streams.processor import LearnerProcessor
 from streams.runtime.access import check_rights
 from streams.runtime.admin import count_partitions
+from streams.runtime.cold_rows import RowSpace
 from streams.runtime.engine import Engine
 from streams.runtime.follower import Follower, end_process
 from streams.runtime.run import run_until_signalled
@@ -38,9 +40,12 @@ class Learner:
         self._follower = Follower(self.settings, topics, apply, failed=end_process)
         await self._follower.start()
         await self._follower.caught_up()
-        self.engine = Engine(
-            self.settings, NAME, lambda number: LearnerProcessor(number, replica, tower), LearnerProcessor.inputs
-        )
+        space = RowSpace(self.settings.listener_rows_mb << 20)
+
+        def build(number: int) -> LearnerProcessor:
+            return LearnerProcessor(number, replica, tower, listeners=Listeners(rows=space.open(number)))
+
+        self.engine = Engine(self.settings, NAME, build, LearnerProcessor.inputs, closed=space.close)
         await self.engine.start()
 
     async def stop(self) -> None:

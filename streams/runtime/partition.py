@@ -9,12 +9,14 @@ import logging
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from faust.types.tuples import TP
 
+from streams.runtime.cold_rows import ColdRowsError
 from streams.runtime.exits import CHUNK_LOST, FAILED, REFUSED, RefusedError
 from streams.runtime.store import Store
 from streams.runtime.transport import Chunk, ChunkConsumer
@@ -22,22 +24,38 @@ from streams.steps import Numbering, Record, Step, next_step
 from streams.topics import BY_NAME
 
 log = logging.getLogger(__name__)
+LOOK_S = 1.0  # so often it is looked whether rows and inputs belong together, though nothing arrives
+STEP_MAX, STEP_BYTES_MAX = 2000, 8 << 20
+BUFFERED_MAX, BUFFERED_BYTES_MAX = 20_000, 64 << 20
 
 
 class Partition:
     """The inputs of one partition number, applied by one processor.
 
-    step_max : records of one step; buffered_max : records that wait before delivery does
+    step_max, step_bytes_max : of the records of one step, but always one
+    buffered_max, buffered_bytes_max : of the records that wait; where there are as many, no more are fetched until half of them are gone. What was
+    on its way then still comes: at most two fetches of each input
     """
 
     def __init__(
-        self, store: Store, consumer: ChunkConsumer, *, step_max: int = 2000, buffered_max: int = 20_000
+        self,
+        store: Store,
+        consumer: ChunkConsumer,
+        *,
+        step_max: int = STEP_MAX,
+        step_bytes_max: int = STEP_BYTES_MAX,
+        buffered_max: int = BUFFERED_MAX,
+        buffered_bytes_max: int = BUFFERED_BYTES_MAX,
     ) -> None:
-        self.store, self.consumer, self.step_max, self.buffered_max = store, consumer, step_max, buffered_max
-        self.processor = store.processor
+        self.store, self.consumer, self.processor = store, consumer, store.processor
+        self.step_max, self.step_bytes_max = step_max, step_bytes_max
+        self.buffered_max, self.buffered_bytes_max = buffered_max, buffered_bytes_max
         self.records = self.steps = self.lost_to_retention = 0
         self.restored = asyncio.Event()
-        self._buffer: list[Record] = []
+        self._buffer: deque[Record] = deque()
+        self._bytes = 0  # of keys and values in the buffer
+        self._held = False
+        self._tps = [TP(store.settings.topic(topic), store.partition) for topic in self.processor.inputs]
         self._numbering = Numbering()
         self._unchecked: dict[str, TP] = {}
         self._reached: dict[str, int] = {}  # the offset behind what was delivered last
@@ -45,12 +63,11 @@ class Partition:
         self._reported: dict[str, int] = {}  # where the log began when it was said that something is gone
         self._closing = False
         self._ended = -math.inf  # when the last commit did, monotonic s
-        self._arrived, self._room, self._full = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._room.set()
+        self._arrived, self._full = asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
     async def put(self, tp: TP, chunk: Chunk) -> None:
-        """Take a chunk; waits where the buffer is full."""
+        """Take a chunk; where the buffer is full then, no more are fetched."""
         topic = self.store.settings.logical(tp.topic)
         number, new = self._numbering.next(topic, chunk.epoch)
         if new:
@@ -67,15 +84,17 @@ class Partition:
             self._unchecked[topic] = tp
             self._went_back.add(topic)
         self._reached[topic] = chunk.records[-1].offset + 1
-        await self._room.wait()
         if self._closing:
             return  # what `close` has left must not be overtaken; the next owner gets all of it
-        self._buffer.extend(Record(topic, each.offset, each.key, each.value, each.timestamp) for each in chunk.records)
+        records = [Record(topic, each.offset, each.key, each.value, each.timestamp) for each in chunk.records]
+        self._buffer.extend(records)
+        self._bytes += bytes_of(records)
         self._arrived.set()
-        if len(self._buffer) >= self.step_max:
+        if self._fills(self.step_max, self.step_bytes_max):
             self._full.set()
-        if len(self._buffer) >= self.buffered_max:
-            self._room.clear()
+        if self._fills(self.buffered_max, self.buffered_bytes_max):
+            self._held = True
+            self.consumer.hold(self._tps)  # again and again: a rebalance forgets it
 
     async def _run(self) -> None:
         try:
@@ -94,6 +113,9 @@ class Partition:
         except RefusedError as error:
             log.critical("%s", error)
             os._exit(REFUSED)
+        except ColdRowsError as error:  # policy: as below, and the text says it all
+            log.critical("%s", error)
+            os._exit(FAILED)
         except BaseException:  # policy: nothing was committed, so a fresh process replays it
             log.exception(
                 "partition %d of %s failed; ending, to start again from what is committed",
@@ -105,7 +127,7 @@ class Partition:
     async def _wait(self, timeout_s: float) -> bool:
         """Wait for records, or for the time to flush; answers whether to go on."""
         try:
-            await asyncio.wait_for(self._arrived.wait(), max(timeout_s, 0.001))
+            await asyncio.wait_for(self._arrived.wait(), max(min(timeout_s, LOOK_S), 0.001))
         except TimeoutError:
             return not self._closing
         early_s = self._ended + self.processor.pace_s - time.monotonic()
@@ -115,14 +137,26 @@ class Partition:
         return not self._closing
 
     def _take(self) -> list[Record]:
-        records, self._buffer = self._buffer[: self.step_max], self._buffer[self.step_max :]
-        if not self._buffer and not self._closing:
+        buffer = self._buffer
+        records = [buffer.popleft() for _ in range(min(self.step_max, len(buffer)))]
+        size = bytes_of(records)
+        while size > self.step_bytes_max and len(records) > 1:
+            buffer.appendleft(records.pop())
+            size -= bytes_of([buffer[0]])
+        self._bytes -= size
+        if self._closing:
+            return records
+        if not self._buffer:
             self._arrived.clear()
-        if len(self._buffer) < self.step_max and not self._closing:
+        if not self._fills(self.step_max, self.step_bytes_max):
             self._full.clear()
-        if len(self._buffer) < self.buffered_max:
-            self._room.set()
+        if self._held and not self._fills(self.buffered_max / 2, self.buffered_bytes_max / 2):
+            self._held = False
+            self.consumer.let(self._tps)
         return records
+
+    def _fills(self, records: float, bytes_: float) -> bool:
+        return len(self._buffer) >= records or self._bytes >= bytes_
 
     async def _step(self, records: Sequence[Record], *, flush: bool) -> None:
         now_ms = time.time_ns() // 1_000_000
@@ -157,7 +191,8 @@ class Partition:
         if began > mark:
             raise RefusedError(
                 f"{tp.topic}[{tp.partition}]: the group has read up to {began}, the rows in {self.processor.changelog} only to {mark}: "
-                "the changelog was deleted or cut. Restore it, or delete the consumer group to learn again from what the topic still holds"
+                f"the changelog was deleted or cut. Restore it, or delete the consumer group {self.store.settings.prefix}segue-{self.store.name} "
+                "to learn again from what the inputs still hold"
             )
 
     async def _check_log(self, topic: str, tp: TP) -> None:
@@ -190,8 +225,8 @@ class Partition:
     async def close(self) -> None:
         """End after the running step: flush, commit, give the producer back."""
         self._closing = True
-        self._buffer = []
-        self._room.set()
+        self._buffer.clear()
+        self._bytes = 0
         self._full.set()
         self._arrived.set()
         await self._task
@@ -201,7 +236,15 @@ class Partition:
         return {
             "records": self.records,
             "steps": self.steps,
+            "buffered": len(self._buffer),
+            "buffered_bytes": self._bytes,
             "restored_rows": self.store.restored_rows,
             "restore_s": self.store.restore_s,
             "lost_to_retention": self.lost_to_retention,
         }
+
+
+def bytes_of(records: Sequence[Record]) -> int:
+    """Bytes of all keys and values."""
+    keys, values = [each.key for each in records if each.key], [each.value for each in records if each.value]
+    return sum(map(len, keys)) + sum(map(len, values))

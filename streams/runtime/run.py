@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from streams.runtime.exits import FAILED
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 STOP_S = 12.0
+SAME_S = 10.0  # a library says the same again after so long
 
 
 def run_process(main: Coroutine[Any, Any, T]) -> T:
@@ -58,11 +60,29 @@ async def run_until_signalled(
         os._exit(FAILED)
 
 
+class Seldom(logging.Filter):
+    """Lets a library's line through once in `SAME_S`: while a broker is away, Kafka's client says so 200 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to say it; what is not of Kafka's client always is."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        text, now = record.getMessage(), time.monotonic()
+        self._said = {line: at for line, at in self._said.items() if now - at < SAME_S}
+        return self._said.setdefault(text, now) == now
+
+
 def quiet_logs() -> None:
     """Warnings and worse on stderr; libraries that report the broker's every hiccup only when it is an error."""
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Seldom())
     for name in ("aiokafka", "faust", "mode", "aiokafka.producer.sender", "aiokafka.conn", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
     # the first group of a fresh broker waits a moment for its coordinator: no error

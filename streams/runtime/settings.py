@@ -10,6 +10,7 @@ import msgspec
 from streams.topics import Topic
 
 PARTITIONS = 4
+ROWS_MB = 1024
 EMBEDDED_PARTITIONS = 2  # broker and workers share the cores there, and the cost of a transaction is a partition's
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -28,12 +29,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     bootstrap : host:port, comma-separated; prefix : before every topic and group name
     partitions : of listener and track topics, when they are created; replication : of every topic
+    listener_rows_mb : memory for listeners' rows of one worker process; the others lie in a temporary file
     """
 
     bootstrap: str
     prefix: str = ""
     partitions: int = PARTITIONS
     replication: int = 1
+    listener_rows_mb: int = ROWS_MB
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str = "PLAIN"
     sasl_username: str | None = None
@@ -69,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             prefix=env.get("SEGUE_TOPIC_PREFIX", ""),
             partitions=_whole(env, "SEGUE_PARTITIONS", EMBEDDED_PARTITIONS if address == embedded else PARTITIONS),
             replication=_whole(env, "SEGUE_REPLICATION", 1),
+            listener_rows_mb=listener_rows_mb(env),
             security_protocol=protocol,
             sasl_mechanism=_one_of(env, "KAFKA_SASL_MECHANISM", _MECHANISMS),
             sasl_username=env.get("KAFKA_SASL_USERNAME"),
@@ -90,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "SEGUE_TOPIC_PREFIX": self.prefix,
             "SEGUE_PARTITIONS": str(self.partitions),
             "SEGUE_REPLICATION": str(self.replication),
+            "SEGUE_LISTENER_ROWS_MB": str(self.listener_rows_mb),
             "KAFKA_SECURITY_PROTOCOL": self.security_protocol,
             "KAFKA_SASL_MECHANISM": self.sasl_mechanism,
             "KAFKA_SASL_USERNAME": self.sasl_username,
@@ -151,10 +156,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return kwargs
 
 
-def _whole(env: Mapping[str, str], name: str, default: int) -> int:
+def listener_rows_mb(environ: Mapping[str, str] | None = None) -> int:
+    """Memory for listeners' rows of one worker process, in megabytes of 2**20 bytes; SettingsError where it is no number."""
+    return _whole(os.environ if environ is None else environ, "SEGUE_LISTENER_ROWS_MB", ROWS_MB, most=1_000_000)
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, *, most: int = 10_000) -> int:
     text = env.get(name, str(default))
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise SettingsError(f"{name}={text!r}, expected a whole number from 1 to 10000")
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise SettingsError(f"{name}={text!r}, expected a whole number from 1 to {most}")
     return int(text)
 
 

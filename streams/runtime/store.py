@@ -11,6 +11,8 @@ reads the changelog; what the rows have not seen is then delivered again, what t
 """
 
 import asyncio
+import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,14 +20,17 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from streams.runtime.exits import RefusedError
+from streams.runtime.exits import FAILED, RefusedError
 from streams.runtime.settings import Settings
-from streams.steps import WATERMARK, Processor, Step, laid_out
+from streams.steps import WATERMARK, Processor, Step, laid_out, restore_rows
 
+log = logging.getLogger(__name__)
+COMMIT_S = 45.0  # the broker itself ends a transaction after 30
 REQUEST_BYTES_MAX = 16 << 20
 # A broker answers a fetch when there are records, or after this long: the time that a partition may lose which could not be asked for
 # while the others were. Shorter waits keep brokers and readers busy with asking.
 WAIT_MS = 100
+RESTORED_AT_ONCE = 2000  # rows, about 20 ms: then the group's other partitions, and the followers, have their turn
 
 
 class Store:
@@ -65,29 +70,48 @@ class Store:
             if topic == self.processor.changelog:
                 self._changelog_end = end
             while await reader.position(tp) < end:
-                for record in (await reader.getmany(timeout_ms=200, max_records=10_000)).get(tp, ()):
-                    if topic == self.processor.changelog and record.key == WATERMARK:
-                        self.watermarks = msgspec.msgpack.decode(record.value, type=dict[str, int])
-                    else:
-                        self.processor.restore(topic, record.key, record.value)
-                    self.restored_rows += 1
+                records = (await reader.getmany(timeout_ms=200, max_records=RESTORED_AT_ONCE)).get(tp, ())
+                self._take(topic, [(record.key, record.value) for record in records])
                 await asyncio.sleep(0)
         finally:
             await reader.stop()
+
+    def _take(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        marks = list[bytes | None]()
+        if topic == self.processor.changelog:
+            marks = [value for key, value in rows if key == WATERMARK]
+            if marks:
+                self.watermarks = msgspec.msgpack.decode(marks[-1] or b"", type=dict[str, int])
+                rows = [row for row in rows if row[0] != WATERMARK]
+        restore_rows(self.processor, topic, rows)
+        self.restored_rows += len(rows) + len(marks)
 
     async def commit(self, step: Step, watermarks: Mapping[str, int]) -> None:
         """One transaction; see the module's numbered steps."""
         producer, name_of = self._producer, self.settings.topic
         assert producer is not None, "a store is opened before it commits"
         marks = {**self.watermarks, **watermarks}
-        async with producer.transaction():
-            sent = []
-            for topic, key, value, to in laid_out(step, self.processor.changelog, marks):
-                partition = self.partition if to is None else to
-                sent.append(await producer.send(name_of(topic), value, key, partition=partition))
-            # a record that the broker refused must not be missing from what is committed
-            self._check_changelog(await asyncio.gather(*sent))
+        stuck = asyncio.get_running_loop().call_later(COMMIT_S, self._end_stuck)
+        try:
+            async with producer.transaction():
+                sent = []
+                for topic, key, value, to in laid_out(step, self.processor.changelog, marks):
+                    partition = self.partition if to is None else to
+                    sent.append(await producer.send(name_of(topic), value, key, partition=partition))
+                # a record that the broker refused must not be missing from what is committed
+                self._check_changelog(await asyncio.gather(*sent))
+        finally:
+            stuck.cancel()
         self.watermarks = marks
+
+    def _end_stuck(self) -> None:
+        """Kafka's client waits for ever for a topic that is gone; nothing can be awaited of it any more."""
+        log.critical(
+            "partition %d of %s: Kafka did not take a transaction within %g s: was %s, or a topic that it writes to, deleted? Ending, to start again "
+            "from what is committed",
+            *(self.partition, self.name, COMMIT_S, self.settings.topic(self.processor.changelog)),
+        )
+        os._exit(FAILED)
 
     def _check_changelog(self, written: Sequence[Any]) -> None:
         """RefusedError where the changelog is shorter than it was: rows that do not change now are not in it any more."""

@@ -8,7 +8,8 @@ Faust never commits our topics: it acks what an agent was cancelled on, so its o
 says is committed instead (`commit_watermarks`), as a hint for lag tools and for where to begin.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import aiokafka.producer.sender
@@ -19,6 +20,8 @@ from faust.types.tuples import TP, ConsumerMessage
 from streams.runtime.store import WAIT_MS
 
 CHUNK_MAX = 1000
+# A fetch that waits for others does not see that a partition is let again: so it waits no longer than this.
+LET_S = 0.05
 Epoch = tuple[int, int]  # group generation, seeks: delivery starts anew where it changes
 
 
@@ -31,7 +34,12 @@ class Chunk(NamedTuple):
 
 
 class ConsumerThread(AIOKafkaConsumerThread):
-    """Faust's consumer thread with short polls, committed records only, and partition N of every topic for one worker."""
+    """Faust's consumer thread with short polls, committed records only, and partition N of every topic for one worker.
+
+    seeks : how often it went back; fetched_in : which of them the last fetch came after
+    """
+
+    seeks = fetched_in = 0
 
     def _create_worker_consumer(self, transport: Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -39,6 +47,35 @@ class ConsumerThread(AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"
         consumer._partition_assignment_strategy = [RangePartitionAssignor]
         return consumer
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        committed: Mapping[TP, int] = await self.call_thread(self._go_back)
+        return committed
+
+    async def _go_back(self) -> Mapping[TP, int | None]:
+        """Seek every partition to what the group has committed, and to its beginning where that is nothing.
+
+        At once, so that no fetch comes between: aiokafka asks and seeks one after the other, and leaves those that have committed
+        nothing where a fetch that Faust has dropped took them.
+        """
+        consumer = self._ensure_consumer()
+        tps = list(consumer.assignment())
+        committed = dict(zip(tps, await asyncio.gather(*map(consumer.committed, tps)), strict=True))
+        begin = await consumer.beginning_offsets([tp for tp, offset in committed.items() if offset is None])
+        for tp in committed.keys() & consumer.assignment():
+            offset = committed[tp]
+            consumer.seek(tp, begin[tp] if offset is None else offset)
+        self.seeks += 1
+        return committed
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
+    ) -> Mapping[TP, list[Any]]:
+        records: Mapping[TP, list[Any]] = await super()._fetch_records(
+            consumer, active_partitions, timeout=timeout, max_records=max_records
+        )
+        self.fetched_in = self.seeks
+        return records
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         owned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
@@ -53,8 +90,8 @@ class ChunkConsumer(Consumer):
         self.watermarks: dict[TP, int] = {}
         self.began: dict[TP, int] = {}
         self._hinted: dict[TP, int] = {}
-        self._seeks = 0
         self._numbers: dict[TP, tuple[Epoch, int]] = {}
+        self._dropped: dict[TP, int] = {}  # the first offset that was fetched and not handed out: it must come again
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -76,37 +113,77 @@ class ChunkConsumer(Consumer):
         self.began = {tp: max(offset or 0, 0) for tp, offset in committed.items()}
         return committed
 
-    async def perform_seek(self) -> None:
-        self._seeks += 1
-        await super().perform_seek()
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing: Faust's one buffer of all partitions is short, and waits; each partition says what it can hold."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Nothing, as above."""
+
+    def hold(self, tps: Iterable[TP]) -> None:
+        """Fetch no more of some partitions; what is on its way still comes."""
+        for tp in tps:
+            super().on_buffer_full(tp)
+
+    def let(self, tps: Iterable[TP]) -> None:
+        """Fetch of them again."""
+        for tp in tps:
+            super().on_buffer_drop(tp)
+
+    def forget(self, tps: Iterable[TP]) -> None:
+        """Know nothing more of partitions that were given back."""
+        for tp in tps:
+            self.watermarks.pop(tp, None)
+            self._buffered_partitions.discard(tp)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        records, active = await self._wait_next_records(timeout)
+        if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
+            await asyncio.sleep(LET_S)  # Faust would sleep for a second
+            return
+        records, active = await self._wait_next_records(min(timeout, LET_S))
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
         if not self.flow_active:
+            self._drop(records)
             await self.perform_seek()
             return
-        for tp, message in self._chunks(records, active, generation):
+        if self._thread.fetched_in != self._thread.seeks:  # a seek has gone back behind them meanwhile
+            self._drop(records)
+            return
+        chunks = self._chunks(records, active, generation)
+        for number, (tp, message) in enumerate(chunks):
             if not self.flow_active or self.app.consumer_generation_id != generation:
+                self._drop({tp: message.value.records for tp, message in reversed(chunks[number:])})
                 return
+            if message.value.records[0].offset < (self._read_offset.get(tp) or 0):
+                self._read_offset[tp] = (
+                    None  # the log was made anew: Faust would drop it without a word, `Partition` decides
+                )
             yield tp, message
 
     def _chunks(
         self, records: Mapping[TP, list[Any]], active: set[TP] | None, generation: int
     ) -> list[tuple[TP, ConsumerMessage]]:
-        epoch, out = (generation, self._seeks), []
+        epoch, out = (generation, self._thread.fetched_in), []
         for tp, fetched in records.items():
             if active is not None and tp not in active and tp not in self._buffered_partitions:
+                self._drop({tp: fetched})
                 continue
+            first = fetched[0].offset
+            lost = self.began.get(tp, 0) <= self._dropped.pop(tp, first) < first
             for start in range(0, len(fetched), CHUNK_MAX):
                 before, number = self._numbers.get(tp, (None, 0))
-                number = number if before == epoch else 0
+                number = (number if before == epoch else 0) + (lost and start == 0)
                 self._numbers[tp] = epoch, number + 1
                 part = fetched[start : start + CHUNK_MAX]
                 out.append((tp, _message(tp, part[-1], Chunk(epoch, number, part), generation)))
         return out
+
+    def _drop(self, records: Mapping[TP, list[Any]]) -> None:
+        """Note what was fetched and is not handed out; what does not come again leaves a hole in the numbers."""
+        for tp, fetched in records.items():
+            if fetched:
+                self._dropped[tp] = min(fetched[0].offset, self._dropped.get(tp, fetched[0].offset))
 
 
 def _message(tp: TP, last: Any, chunk: Chunk, generation: int) -> ConsumerMessage:

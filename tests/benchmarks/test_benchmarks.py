@@ -6,6 +6,7 @@ import pytest
 
 from segue.benchmarks.freshness import measure_freshness
 from segue.benchmarks.load import make_events
+from segue.benchmarks.restoring import measure_restore
 from segue.benchmarks.throughput import measure_throughput
 from segue.simulation.catalogue import make_catalogue
 
@@ -32,6 +33,15 @@ async def test_freshness_and_its_parts_are_reported() -> None:
     } <= figures.keys()
     assert all(math.isfinite(value) for value in figures.values())
     assert figures["probes"] >= 5
+
+
+async def test_a_restore_is_reported_and_rows_without_room_are_moved_out() -> None:
+    seen = list[int]()
+    figures = await measure_restore(4000, seen.append, rows_mb=1)  # their rows take about five
+
+    assert {"restore_s", "rows_per_s", "learns_again_s", "learner_rss_mb", "learner_cpu_s"} <= figures.keys()
+    assert figures["rows"] > figures["listeners"] == seen[-1] == 4000
+    assert figures["restore_s"] <= figures["learns_again_s"] + 1.0
 
 
 def test_load_is_the_same_for_the_same_seed() -> None:

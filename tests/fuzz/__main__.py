@@ -21,7 +21,6 @@ FATES = ("taken", "learnt", "repeated", "answered", "refused", "dead-lettered")
 
 def run_round(seed: int, messages: int) -> tuple[int, Counts, str]:
     """One round: its seed, what became of its messages, and the finding where there is one."""
-    logging.disable(logging.CRITICAL)
     gauntlet = Gauntlet()
     try:
         with warnings.catch_warnings():
@@ -41,7 +40,7 @@ def main() -> int:
     given = parser.parse_args()
     began, counts, sent, found = time.monotonic(), Counts(), 0, 0
     sizes = [min(ROUND, given.messages - start) for start in range(0, given.messages, ROUND)]
-    with ProcessPoolExecutor(given.processes) as pool:
+    with ProcessPoolExecutor(given.processes, initializer=logging.disable, initargs=(logging.CRITICAL,)) as pool:
         rounds = [pool.submit(run_round, given.seed + number, size) for number, size in enumerate(sizes)]
         for done, each in enumerate(as_completed(rounds), 1):
             seed, counted, finding = each.result()

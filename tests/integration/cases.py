@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from segue.client import SegueClient
 from segue.monitor import Monitor
@@ -40,6 +41,10 @@ class Load:
             self.ledger.note(event)
             await self.client.produce(event)
         await self.client.flush()
+
+    def events(self, count: int) -> list[ListeningEvent]:
+        """The next ones; neither ledger nor Kafka know them yet."""
+        return [self.event() for _ in range(count)]
 
     def event(self) -> ListeningEvent:
         """The next one; the ledger does not know it yet."""
@@ -172,6 +177,31 @@ async def delete(settings: Settings, *topics: Topic) -> None:
             return not set(names) & set(await admin.list_topics())
 
         await until("the topics are gone", gone, 20.0)
+
+
+async def delete_group(settings: Settings, kind: str) -> None:
+    """Delete the consumer group of the workers of a kind, as kafka-consumer-groups --delete does; none of them may be running."""
+    group = f"{settings.prefix}segue-{kind}"
+    async with administering(settings) as admin:
+
+        async def deleted() -> bool:
+            answer = await admin._send_request(DeleteGroupsRequest([group]), await admin.find_coordinator(group))
+            ((_, code),) = answer.results
+            return bool(code == 0)
+
+        await until("the group is deleted", deleted, 20.0)
+
+
+async def ends(settings: Settings, topic: Topic) -> list[int]:
+    """Where the log of each partition ends, markers of transactions included."""
+    reader = AIOKafkaConsumer(**settings.client())
+    await reader.start()
+    try:
+        parts = [TopicPartition(settings.topic(topic), number) for number in range(settings.partitions)]
+        found = await reader.end_offsets(parts)
+        return [found[part] for part in parts]
+    finally:
+        await reader.stop()
 
 
 async def cut(settings: Settings, topic: Topic, before: Sequence[int]) -> None:

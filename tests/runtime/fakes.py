@@ -180,8 +180,15 @@ class Group:
         self.first: dict[Any, int] = {}
         self.end: dict[Any, int] = {}
         self.asked = 0
+        self.held: set[Any] = set()
         self.answers = asyncio.Event()
         self.answers.set()
+
+    def hold(self, tps: Iterable[Any]) -> None:
+        self.held |= set(tps)
+
+    def let(self, tps: Iterable[Any]) -> None:
+        self.held -= set(tps)
 
     async def highwaters(self, *tps: Any) -> dict[Any, int]:
         return {tp: self.end.get(tp, 1 << 40) for tp in tps}

@@ -1,6 +1,7 @@
 """A worker's life: started, ready, signalled, stopped; a signal that comes early is obeyed too."""
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -135,3 +136,22 @@ async def test_a_second_signal_ends_at_once(exits: list[int]) -> None:
     await live(worker, worker.start_for_ever)
 
     assert exits == [1]
+
+
+def test_the_same_line_of_kafkas_client_is_said_seldom_and_our_own_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, seldom = [0.0], run_module.Seldom()
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: now[0])
+
+    def said(name: str, text: str, at_s: float) -> bool:
+        now[0] = at_s
+        return seldom.filter(logging.LogRecord(name, logging.ERROR, "", 0, text, (), None))
+
+    assert [said("aiokafka.conn", "node 2 is away", at_s) for at_s in (1.0, 1.1, 10.9, 11.1, 11.2)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert said("aiokafka.conn", "node 3 is away", 11.2)
+    assert [said("streams.runtime.partition", "it ends", 12.0) for _ in range(3)] == [True] * 3

@@ -296,6 +296,31 @@ def test_the_oldest_deltas_are_trusted_to_the_keeper_where_too_many_are_outstand
     assert [before, seen(replica)] == [3.0, 5.0]
 
 
+def test_a_keeper_that_stands_still_costs_a_bounded_amount_of_memory_and_others_nothing() -> None:
+    keepers = [keeper(partition=number) for number in range(2)]
+    replica = TrackReplica(TrackTable(dims=DIMS), 2, outstanding_bytes_max=100_000)
+    tracks = [f"t{n}" for n in range(40)]
+    for each in tracks:
+        replica.table.add("t:" + each)
+    seqs, alive = 1, list[tuple[bytes, bytes | None]]()
+    for turn in range(200):
+        for each in tracks:
+            moved(replica, 0.001, each)
+        sent, seqs = replica.send_vectors(0, seqs)
+        sent += plays(replica, seqs, f"t{turn % 40}")
+        seqs += 1
+        alive = take(keepers[1], sent)
+        replica.apply(1, alive)
+
+        assert replica._outstanding.bytes <= 100_000
+        assert list(replica._outstanding.of(1, {})) == []  # taken: nothing of it waits behind the other's
+    owned = [each for each in tracks if keepers[1].table.index("t:" + each)]
+
+    assert 0 < len(owned) < 40
+    assert len(replica._outstanding) > 10
+    assert all(seen(replica, each) == 5.0 for each in tracks)
+
+
 def test_counts_of_an_older_release_have_fewer_columns() -> None:
     table = TrackTable(dims=DIMS)
     delta = TrackDelta(0, 1, ["t:t1"], counts_at=np.zeros(1, np.int32).tobytes(), counts=np.ones(2).tobytes())

@@ -7,7 +7,7 @@ import pytest
 from online_models.track import COLUMN, COLUMNS, TrackTable
 from streams.deltas import KeeperMeta, TrackDelta, encode_delta
 from streams.keeper import KeeperProcessor
-from streams.steps import Record, Step
+from streams.steps import Record, Step, restore_rows
 from streams.topics import TRACK_DELTAS, TRACKS
 from tests.builders import DIMS, NOW_MS, counter, dead_letters, keeper, raw, record, records, track
 
@@ -241,3 +241,18 @@ def test_a_restored_keeper_knows_what_the_living_one_knows() -> None:
             expected = living.table.encode_row(section, living.table.index(key))
             assert expected == again.table.encode_row(section, again.table.index(key))
     assert living.seen == again.seen
+
+
+def test_of_rows_that_are_restored_at_once_the_last_of_each_key_counts() -> None:
+    living, again = KeeperProcessor(0, TrackTable(dims=DIMS)), KeeperProcessor(0, TrackTable(dims=DIMS))
+    steps = [
+        living.step(records([track("t1"), track("t2")]), NOW_MS),
+        living.step(sent(delta(1, plays=2.0)), NOW_MS),
+        living.step(sent(delta(2, plays=3.0)), NOW_MS),
+    ]
+
+    restore_rows(again, KeeperProcessor.changelog, [row for step in steps for row in step.rows.items()])
+
+    assert again.table.counts[again.table.index("t:t1"), COLUMN["plays"]] == 5.0
+    assert again.seen == living.seen
+    assert again.table.meta.keys() == living.table.meta.keys()

@@ -468,8 +468,21 @@ def test_vectors_that_another_partition_of_the_process_learnt_are_numbered_and_t
 
     step = other.flush(NOW_MS)
 
-    assert _seqs(step) == [1]
-    assert restored(other, step).meta.seq == 1
+    assert _seqs(step) == [NOW_MS + 1]
+    assert restored(other, step).meta.seq == NOW_MS + 1
+
+
+def test_a_learner_without_rows_numbers_its_deltas_above_all_that_were_sent_before() -> None:
+    before, seqs = learner(track("t1")), list[int]()
+    for now_ms in (NOW_MS, NOW_MS + 1000):
+        learn(before, event(at_ms=now_ms))
+        seqs += _seqs(before.flush(now_ms))
+    anew = learner(track("t1"))
+    learn(anew, event(at_ms=NOW_MS + 2000))
+
+    assert seqs[0] == NOW_MS + 1
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    assert _seqs(anew.flush(NOW_MS + 2000))[0] > seqs[-1]
 
 
 def test_a_learner_that_restarts_goes_on_with_the_next_number() -> None:
@@ -479,7 +492,7 @@ def test_a_learner_that_restarts_goes_on_with_the_next_number() -> None:
 
     learn(again, event(event_id="e2"))
 
-    assert (_seqs(steps[1]), _seqs(again.flush(NOW_MS))[0]) == ([1], 2)
+    assert (_seqs(steps[1]), _seqs(again.flush(NOW_MS))[0]) == ([NOW_MS + 1], NOW_MS + 2)
 
 
 def test_a_step_crosses_no_partition_and_a_flush_sends_what_the_steps_counted() -> None:

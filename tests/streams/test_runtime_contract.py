@@ -27,7 +27,7 @@ def test_releases_are_those_whose_private_names_are_known() -> None:
     ],
 )
 def test_every_overridden_method_overrides_one_with_the_same_arguments(ours: type, theirs: type) -> None:
-    added = {"__init__", "commit_watermarks", "_chunks"}
+    added = {"__init__", "commit_watermarks", "_chunks", "_drop", "_go_back", "hold", "let", "forget"}
     for name, method in vars(ours).items():
         if inspect.isfunction(method) and name not in added:
             expected = list(inspect.signature(getattr(theirs, name)).parameters)
@@ -41,10 +41,24 @@ def test_consumer_calls_what_is_overridden() -> None:
         assert call in source, call
 
 
+def test_faust_drops_what_lies_before_what_it_has_read_where_the_consumer_says_otherwise() -> None:
+    assert "if r_offset is None or offset >= r_offset:" in inspect.getsource(faust_consumer)
+
+
 def test_fetcher_waits_as_long_as_the_thread_says() -> None:
     assert "_fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer)
     assert "_isolation_level" in inspect.getsource(AIOKafkaConsumer)
     assert "fetch_max_wait_ms=1500" in inspect.getsource(driver.AIOKafkaConsumerThread._create_worker_consumer)
+
+
+def test_partitions_are_held_by_what_faust_does_on_a_full_buffer() -> None:
+    full, drop = (inspect.getsource(getattr(driver.Consumer, name)) for name in ("on_buffer_full", "on_buffer_drop"))
+
+    assert "active_partitions.discard(tp)" in full
+    assert "self._buffered_partitions.add(tp)" in full
+    assert "active_partitions.add(tp)" in drop
+    assert "buffered_partitions.discard(tp)" in drop
+    assert "await self.sleep(1)" in inspect.getsource(driver.Consumer._wait_next_records)
 
 
 def test_consumer_message_takes_what_a_chunk_needs() -> None:

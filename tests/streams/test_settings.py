@@ -35,6 +35,7 @@ def test_an_embedded_broker_has_two_partitions_unless_told() -> None:
         ("SEGUE_PARTITIONS", "many"),
         ("SEGUE_PARTITIONS", "0"),
         ("SEGUE_REPLICATION", "-1"),
+        ("SEGUE_LISTENER_ROWS_MB", "0"),
         ("KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI"),
     ],
@@ -77,7 +78,7 @@ def test_missing_address_is_said_with_what_to_do() -> None:
 
 
 def test_child_gets_the_same_settings() -> None:
-    settings = Settings(bootstrap="here:9092", prefix="p-", partitions=7, replication=3)
+    settings = Settings(bootstrap="here:9092", prefix="p-", partitions=7, replication=3, listener_rows_mb=77)
 
     assert settings == Settings.from_env(settings.environ())
 

@@ -51,7 +51,7 @@ def _ask(listeners: Listeners, users: tuple[str, ...]) -> Doubles:
 
 def _restore(listeners: Listeners) -> Listeners:
     again = Listeners()
-    for key, value in reversed(listeners.rows.items()):
+    for key, value in reversed(list(listeners.rows.items())):
         again.apply_row(key, value)
     return again
 

@@ -5,6 +5,8 @@ import scipy.special
 
 from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
+_SURELY = 1e-9
+
 
 class Thompson:
     """Chooses tracks by a draw of each one's rate of success.
@@ -41,11 +43,14 @@ class Thompson:
         """One of the tracks int32[n], n > 0, and the probability with which it is chosen."""
         alpha, beta = self.posterior(rows)
         chosen = int(rng.beta(alpha, beta).argmax())
-        return int(rows[chosen]), self._propensity(alpha, beta, chosen)
+        return int(rows[chosen]), self.propensity(alpha, beta, chosen)
 
-    def _propensity(self, alpha: Doubles, beta: Doubles, chosen: int) -> float:
+    def propensity(self, alpha: Doubles, beta: Doubles, chosen: int) -> float:
         """How likely the draw of one is the greatest: the others' chance to lie below it, over the quantiles of its posterior."""
         at = scipy.special.betaincinv(alpha[chosen], beta[chosen], self._quantiles)
-        below = scipy.special.betainc(alpha[:, None], beta[:, None], at[None, :])
-        below[chosen] = 1.0
+        rivals = (
+            scipy.special.betainc(alpha, beta, at[0]) < 1.0 - _SURELY
+        )  # the others lie below every node but for that
+        rivals[chosen] = False
+        below = scipy.special.betainc(alpha[rivals, None], beta[rivals, None], at[None, :])
         return float(np.clip(below.prod(0) @ self._weights, 1e-6, 1.0))

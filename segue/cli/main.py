@@ -5,7 +5,21 @@ import sys
 
 import typer
 
-from segue.cli import ask, bench, broker, dead_letters, forget, produce, replay, rows, simulate, topics, up, worker
+from segue.cli import (
+    ask,
+    bench,
+    broker,
+    dead_letters,
+    evaluate,
+    forget,
+    produce,
+    replay,
+    rows,
+    simulate,
+    topics,
+    up,
+    worker,
+)
 from segue.errors import InputError, SegueError, SituationError
 
 app = typer.Typer(
@@ -20,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (up, worker, simulate, produce, ask, rows, forget, dead_letters, replay, topics, bench, broker):
+for module in (up, worker, simulate, produce, ask, rows, forget, dead_letters, replay, evaluate, topics, bench, broker):
     module.register(app)
 
 

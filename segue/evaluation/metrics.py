@@ -62,3 +62,16 @@ def percentile(values: Collection[float], percent: float) -> float:
     2.0
     """
     return round(float(np.percentile(list(values), percent)), 2) if len(values) else float("nan")
+
+
+def mean_interval(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float, float]:
+    """Mean of some independent runs, and the interval of Student's t; nan for the interval of a single one.
+
+    >>> [round(each, 2) for each in mean_interval(np.array([1.0, 2.0, 3.0]))]
+    [2.0, -0.48, 4.48]
+    """
+    n, mean = len(values), float(values.mean()) if len(values) else float("nan")
+    if n < 2:
+        return mean, float("nan"), float("nan")
+    half = float(scipy.stats.t.ppf(0.5 + confidence / 2.0, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    return mean, mean - half, mean + half

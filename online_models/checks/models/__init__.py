@@ -6,6 +6,7 @@ from online_models.checks.checkable import Checkable
 from online_models.checks.models.colistening import COLISTENING
 from online_models.checks.models.indexes import ADAPTIVE_INDEX, EXACT_INDEX, HNSW_INDEX
 from online_models.checks.models.listener import LISTENER, LISTENERS
+from online_models.checks.models.policies import POLICIES
 from online_models.checks.models.popularity import POPULARITY
 from online_models.checks.models.ranker import RANKER, RANKER_MIX
 from online_models.checks.models.taste import TASTE
@@ -21,6 +22,7 @@ MODELS: tuple[Checkable[Any], ...] = (
     POPULARITY,
     TASTE,
     THOMPSON,
+    *POLICIES,
     EXACT_INDEX,
     HNSW_INDEX,
     ADAPTIVE_INDEX,

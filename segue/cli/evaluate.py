@@ -1,0 +1,55 @@
+"""`segue evaluate`: a scenario and its baselines, all on the same seeded input."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from segue.cli.situation import JsonPath, write_figures
+
+
+class ScenarioName(StrEnum):
+    """What is evaluated."""
+
+    bandits = "bandits"
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def evaluate(
+        scenario: Annotated[ScenarioName, typer.Argument(help="what is evaluated")],
+        seed: Annotated[int, typer.Option(help="of the first run", min=0)] = 1,
+        seeds: Annotated[int, typer.Option(help="runs, each with the next seed; intervals are over them", min=1)] = 3,
+        rounds: Annotated[int, typer.Option(help="of each run", min=1)] = 10_000,
+        peers: Annotated[bool, typer.Option(help="others' software too, where it is installed (slow)")] = True,
+        json_path: JsonPath = None,
+    ) -> None:
+        """Run a scenario beside its baselines; needs no broker.
+
+        bandits: what each policy loses against the best of 100 arms in seeded worlds, and how many decisions it makes a second.
+        """
+        from segue.evaluation.scenarios import SCENARIOS
+        from segue.evaluation.scenarios.scenario import Options
+
+        chosen = SCENARIOS[scenario.value]
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns) as progress:
+            task = progress.add_task(chosen.name)
+            report = chosen.run(
+                Options(seed, seeds, rounds, peers),
+                lambda done, total, now: progress.update(task, completed=done, total=total, description=now),
+            )
+        console = Console()
+        for sheet in report.sheets:
+            table = Table(title=sheet.title)
+            for place, name in enumerate(sheet.columns):
+                table.add_column(name, justify="right" if place else "left")
+            for row in sheet.rows:
+                table.add_row(*row)
+            console.print(table)
+        for note in report.notes:
+            console.print(note, markup=False)
+        write_figures(json_path, {"scenario": chosen.name, **report.figures})

@@ -11,11 +11,14 @@ from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 
 
+WAITING = {"test_faults.py", "test_rare_faults.py"}  # minutes of little else than waiting for timeouts
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those that need Kafka stay in one process: one broker serves them all."""
+    """Where tests run side by side, those that need Kafka stay in two processes, each with one broker that serves all of them."""
     for item in items:
         if item.get_closest_marker("kafka") is not None:
-            item.add_marker(pytest.mark.xdist_group("kafka"))
+            item.add_marker(pytest.mark.xdist_group("faults" if item.path.name in WAITING else "kafka"))
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,20 @@ from segue.embedded.kafka import EmbeddedKafka
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 
-
-WAITING = {"test_faults.py", "test_rare_faults.py"}  # minutes of little else than waiting for timeouts
+# Minutes of little else than waiting for timeouts: in processes of their own. All others share one.
+GROUPS = {
+    "test_faults.py": "faults",
+    "test_growing.py": "faults",
+    "test_rare_faults.py": "rare",
+    "test_lost_topics.py": "rare",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those that need Kafka stay in two processes, each with one broker that serves all of them."""
+    """Where tests run side by side, those that need Kafka stay in a few processes, each with one broker that serves all of them."""
     for item in items:
         if item.get_closest_marker("kafka") is not None:
-            item.add_marker(pytest.mark.xdist_group("faults" if item.path.name in WAITING else "kafka"))
+            item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, "kafka")))
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,7 @@ class ChunkConsumer(Consumer):
         if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
             await asyncio.sleep(LET_S)  # Faust would sleep for a second
             return
-        records, active = await self._wait_next_records(min(timeout, LET_S))
+        records, active = await self._wait_next_records(LET_S if self._buffered_partitions else timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return

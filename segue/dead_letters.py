@@ -12,7 +12,7 @@ from segue.errors import InputError, SituationError
 from streams.messages import DeadLetter
 from streams.runtime.admin import count_partitions
 from streams.runtime.settings import Settings
-from streams.runtime.store import READER, REQUEST_BYTES_MAX
+from streams.runtime.store import READER, REQUEST_BYTES_MAX, read_to_end
 from streams.topics import (
     BY_NAME,
     DEAD_LETTERS,
@@ -94,13 +94,9 @@ async def read_letters(settings: Settings) -> AsyncIterator[Found]:
     await reader.start()
     try:
         for tp in (TopicPartition(settings.topic(DEAD_LETTERS), number) for number in range(count)):
-            reader.assign([tp])
-            await reader.seek_to_beginning(tp)
-            end = (await reader.end_offsets([tp]))[tp]
-            while await reader.position(tp) < end:
-                for record in (await reader.getmany(timeout_ms=200, max_records=500)).get(tp, ()):
-                    if record.offset < end:
-                        yield Found(Address(tp.partition, record.offset), letter_of(record.value))
+            async for records in read_to_end(reader, tp, at_once=500):
+                for record in records:
+                    yield Found(Address(tp.partition, record.offset), letter_of(record.value))
     finally:
         await reader.stop()
 

@@ -18,11 +18,12 @@ from streams.partitioning import partition_of
 from streams.processor import LearnerProcessor
 from streams.runtime.admin import count_partitions
 from streams.runtime.settings import Settings
-from streams.runtime.store import READER
+from streams.runtime.store import READER, read_to_end
 from streams.steps import WATERMARK
 from streams.topics import LISTENERS, LISTENERS_CHANGELOG
 
 SECTIONS = {HEAD: "head", PAGE: "pages", CHOICES: "choices"}
+LOOK_S = 0.1  # until it is looked again how far the learner is
 ROUNDS = 2  # the second is for messages of theirs that the learner read only after the first tombstone
 
 
@@ -121,12 +122,15 @@ class _Reader:
 
     async def rows(self, wanted: Mapping[str, int] | None = None) -> None:
         """Follow the changelog to its end, and on until the learner has read the wanted offsets."""
-        held = self.held
-        tp, end = await self._open(LISTENERS_CHANGELOG.name, held.next_offset)
-        while held.next_offset < end or not held.caught_up(wanted or {}):
-            for record in (await self._consumer.getmany(timeout_ms=200)).get(tp, ()):
-                held.take(record.key, record.value)
-            held.next_offset = await self._consumer.position(tp)
+        held, tp = self.held, self._part(LISTENERS_CHANGELOG.name)
+        while True:
+            async for records in read_to_end(self._consumer, tp, held.next_offset):
+                for record in records:
+                    held.take(record.key, record.value)
+                held.next_offset = records[-1].offset + 1
+            if held.caught_up(wanted or {}):
+                return
+            await asyncio.sleep(LOOK_S)
 
     async def profile(self) -> None:
         """Whether the newest message under their key on `listeners` is a profile."""
@@ -141,14 +145,10 @@ class _Reader:
                 self.held.unread_messages += 1
 
     async def _theirs(self, topic: str, start: int) -> AsyncIterator[tuple[int, bytes | None]]:
-        tp, end = await self._open(topic, start)
-        while await self._consumer.position(tp) < end:
-            for record in (await self._consumer.getmany(timeout_ms=200)).get(tp, ()):
+        async for records in read_to_end(self._consumer, self._part(topic), start):
+            for record in records:
                 if record.key == self.held.user_id.encode():
                     yield record.offset, record.value
 
-    async def _open(self, topic: str, start: int) -> tuple[TopicPartition, int]:
-        tp = TopicPartition(self.settings.topic(topic), self.held.partition)
-        self._consumer.assign([tp])
-        self._consumer.seek(tp, start)
-        return tp, (await self._consumer.end_offsets([tp]))[tp]
+    def _part(self, topic: str) -> TopicPartition:
+        return TopicPartition(self.settings.topic(topic), self.held.partition)

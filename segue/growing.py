@@ -21,7 +21,7 @@ from segue.standstill import look, members, still
 from streams.growing import COPIED, Growth, RowsError
 from streams.runtime.admin import count_partitions, create_topics, topics_there
 from streams.runtime.settings import Settings
-from streams.runtime.store import READER, REQUEST_BYTES_MAX
+from streams.runtime.store import READER, REQUEST_BYTES_MAX, read_to_end
 from streams.steps import Output
 from streams.topics import TOPICS
 
@@ -141,12 +141,10 @@ async def _records(
     reader: AIOKafkaConsumer, tp: TopicPartition, tell: Tell
 ) -> AsyncIterator[tuple[bytes, bytes | None]]:
     """Committed records of a partition, to the end that it has now."""
-    reader.assign([tp])
-    await reader.seek_to_beginning(tp)
-    end, begin = (await reader.end_offsets([tp]))[tp], await reader.position(tp)
-    while (position := await reader.position(tp)) < end:
-        tell(f"{tp.topic}[{tp.partition}]", position - begin, end - begin)
-        for record in (await reader.getmany(timeout_ms=200, max_records=10_000)).get(tp, ()):
+    begin, end = (await reader.beginning_offsets([tp]))[tp], (await reader.end_offsets([tp]))[tp]
+    async for records in read_to_end(reader, tp):
+        tell(f"{tp.topic}[{tp.partition}]", records[0].offset - begin, end - begin)
+        for record in records:
             yield record.key, record.value
 
 

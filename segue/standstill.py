@@ -14,7 +14,7 @@ from streams.keeper import KeeperProcessor
 from streams.processor import LearnerProcessor
 from streams.runtime.access import administering
 from streams.runtime.settings import Settings
-from streams.runtime.store import READER
+from streams.runtime.store import READER, read_to_end
 from streams.steps import WATERMARK
 from streams.topics import BY_NAME, EXPERIMENTS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, Topic
 
@@ -147,8 +147,9 @@ class _Reader:
         reasons, marks = [], await self._marks(processor.changelog, number)
         for topic in processor.inputs:
             tp = TopicPartition(self.settings.topic(topic), number)
-            end = (await self._committed.end_offsets([tp]))[tp]
-            count = await self._count(tp, marks.get(topic, 0), end)
+            count = 0  # offsets have holes, of the markers of transactions
+            async for records in read_to_end(self._committed, tp, marks.get(topic, 0)):
+                count += len(records)
             if count:
                 reasons.append(
                     f"{tp.topic}[{number}]: {count:,} messages that the rows have not seen: let a {kind} read them (`segue worker {kind}`)"
@@ -164,9 +165,8 @@ class _Reader:
         while begin < end:
             marks = None
             start = max(begin, end - back)
-            self._seek(tp, start)
-            while await self._committed.position(tp) < end:
-                for record in (await self._committed.getmany(timeout_ms=200)).get(tp, ()):
+            async for records in read_to_end(self._committed, tp, start):
+                for record in records:
                     if record.key == WATERMARK:
                         marks = msgspec.msgpack.decode(record.value, type=dict[str, int])
             if marks is not None:
@@ -175,17 +175,3 @@ class _Reader:
                 break
             back *= 10
         return {}
-
-    async def _count(self, tp: TopicPartition, start: int, end: int) -> int:
-        """Committed messages from an offset on; offsets have holes, of the markers of transactions."""
-        count = 0
-        if start < end:
-            self._seek(tp, start)
-            while await self._committed.position(tp) < end:
-                for record in (await self._committed.getmany(timeout_ms=200)).get(tp, ()):
-                    count += record.offset < end
-        return count
-
-    def _seek(self, tp: TopicPartition, offset: int) -> None:
-        self._committed.assign([tp])
-        self._committed.seek(tp, offset)

@@ -14,7 +14,7 @@ from online_models.track import CATALOGUE, COUNTS, META, NEIGHBOURS, VECTORS, Tr
 from streams.deltas import KeeperMeta, apply_delta, decode_delta
 from streams.messages import MessageError, Track, decode
 from streams.processor import dead_letter, text_of
-from streams.steps import Record, Step
+from streams.steps import Record, Row, Step
 from streams.topics import TRACK_DELTAS, TRACKS, TRACKS_CHANGELOG
 
 
@@ -29,17 +29,13 @@ class KeeperProcessor:
         self.partition, self.table, self.pace_s, self.flush_s = partition, table, pace_s, flush_s
         self.seen: dict[int, int] = {}
 
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Take a row of the changelog."""
-        if key == META:
-            self.seen = {} if value is None else dict(msgspec.msgpack.decode(value, type=KeeperMeta).seen)
-        else:
-            self.table.apply_row(key, value)
-
-    def restore_many(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
-        """As `restore` of each; each row says all of its key, so the last of each is enough."""
+    def restore(self, topic: str, rows: Sequence[Row]) -> None:
+        """Take rows of the changelog; each says all of its key, so the last of each is enough."""
         for key, value in dict(rows).items():
-            self.restore(topic, key, value)
+            if key == META:
+                self.seen = {} if value is None else dict(msgspec.msgpack.decode(value, type=KeeperMeta).seen)
+            else:
+                self.table.apply_row(key, value)
 
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Add the deltas, take the catalogue rows, answer the rows that changed."""

@@ -14,7 +14,7 @@ import msgspec
 
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, PLAY, SKIP, Heard, Profile
-from online_models.listeners import SECTIONS, Listeners
+from online_models.listeners import Listeners
 from online_models.ranker import Ranker
 from online_models.track import META
 from online_models.two_tower import TwoTower
@@ -29,7 +29,7 @@ from streams.messages import (
     encode,
 )
 from streams.messages import Profile as ProfileMessage
-from streams.steps import Output, Record, Step
+from streams.steps import Output, Record, Row, Step
 from streams.topics import (
     DEAD_LETTERS,
     LISTENERS,
@@ -88,24 +88,17 @@ class LearnerProcessor:
 
     # --- the engine's calls
 
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Take a row of the changelog or of the ranker's weights."""
-        if topic == RANKER_WEIGHTS.name:
-            self.ranker.restore(key, value)
-        elif key[:1] == UNSENT:
-            self.unsent.restore(key, value)
-        elif key == META:
-            self.meta = LearnerMeta() if value is None else msgspec.msgpack.decode(value, type=LearnerMeta)
-        else:
-            self.listeners.apply_row(key, value)
-
-    def restore_many(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
-        """As `restore` of each."""
+    def restore(self, topic: str, rows: Sequence[Row]) -> None:
+        """Take rows of the changelog or of the ranker's weights."""
+        for key, value in rows:
+            if topic == RANKER_WEIGHTS.name:
+                self.ranker.restore(key, value)
+            elif key[:1] == UNSENT:
+                self.unsent.restore(key, value)
+            elif key == META:
+                self.meta = LearnerMeta() if value is None else msgspec.msgpack.decode(value, type=LearnerMeta)
         if topic == LISTENERS_CHANGELOG.name:
             self.listeners.apply_rows(rows)
-            rows = [row for row in rows if row[0][:1] not in SECTIONS]
-        for key, value in rows:
-            self.restore(topic, key, value)
 
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Learn from records; see the module's picture."""

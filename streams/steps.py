@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 WATERMARK = b"w"  # key of the changelog row of the watermarks
+Row = tuple[bytes, bytes | None]  # of a compacted topic: key and value, None where it is deleted
 
 
 class Record(NamedTuple):
@@ -97,8 +98,8 @@ class Processor(Protocol):
     pace_s: float
     flush_s: float
 
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Take one row of `changelog` or of a topic in `restores`, in the order of the topic; never the watermark row."""
+    def restore(self, topic: str, rows: Sequence[Row]) -> None:
+        """Take rows of `changelog` or of a topic in `restores`, in the order of the topic; never the watermark row."""
 
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Apply records. Total: a record that cannot be used becomes an output to `dead-letters`, never an exception.
@@ -108,16 +109,6 @@ class Processor(Protocol):
 
     def flush(self, now_ms: int) -> Step:
         """Hand out the coalesced state that is due (empty where there is none)."""
-
-
-def restore_rows(processor: Processor, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
-    """Give a processor rows of a topic, in their order; at once where it has `restore_many`, which costs much less."""
-    restore_many = getattr(processor, "restore_many", None)
-    if restore_many is not None:
-        restore_many(topic, rows)
-        return
-    for key, value in rows:
-        processor.restore(topic, key, value)
 
 
 def next_step(

@@ -11,7 +11,7 @@ from streams.deltas import TrackReplica
 from streams.keeper import KeeperProcessor
 from streams.messages import DeadLetter, ListeningEvent, Playlist, PlaylistRequest, Profile, Slot, Track, encode
 from streams.processor import LearnerMeta, LearnerProcessor
-from streams.steps import Record, Step, restore_rows
+from streams.steps import Record, Step
 from streams.topics import DEAD_LETTERS, LISTENERS, LISTENING_EVENTS, PLAYLISTS, TRACK_DELTAS, TRACKS
 
 NOW_MS = 1_760_000_000_000  # October 2025
@@ -122,7 +122,7 @@ def restored(processor: LearnerProcessor, *steps: Step) -> LearnerProcessor:
     """A fresh learner that has read the rows of some steps of another."""
     again = learner(partition=processor.partition, replica=processor.replica)
     for step in steps:
-        restore_rows(again, again.changelog, list(step.rows.items()))
+        again.restore(again.changelog, list(step.rows.items()))
     again.step([], NOW_MS)
     return again
 

@@ -300,10 +300,10 @@ def test_older_and_newer_meta_rows_are_read_by_the_fields_that_are_known() -> No
     one, keeper = learner(), KeeperProcessor(0, table())
     read = []
     for value in (golden("learner meta", OLDER)[1], later):
-        one.restore(one.changelog, META, value)
+        one.restore(one.changelog, [(META, value)])
         read.append(one.meta)
     for value in (msgspec.msgpack.encode({"seen": {1: 2}, "of_a_newer_release": 1}), golden("keeper meta", OLDER)[1]):
-        keeper.restore(keeper.changelog, META, value)
+        keeper.restore(keeper.changelog, [(META, value)])
         read.append(dict(keeper.seen))  # type: ignore[arg-type]
 
     assert [LearnerMeta(3), LearnerMeta(4, 5), {1: 2}, {}] == read

@@ -50,7 +50,6 @@ class DisjointRegression:
         self.moment: Doubles = np.zeros((arms, dims))
         self.theta: Doubles = np.zeros((arms, dims))
         self.since: Doubles = np.zeros(arms)  # updates since the last inversion
-        self.seen, self.left_over = 0.0, 0.0
 
     def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         everything = arms.tobytes() == self._all
@@ -60,7 +59,7 @@ class DisjointRegression:
         if self.pool is not None:
             mean += inverse.dot(np.multiply.outer(context, self.ridge * self.pool.theta).ravel())
         spread = inverse.dot(np.multiply.outer(context, context).ravel())
-        return mean, _deviation(spread, self.variance)
+        return mean, _deviation(spread, self.noise.variance)
 
     def posterior_many(self, contexts: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         pairs = (contexts[:, :, None] * contexts[:, None, :]).reshape(len(contexts), self.dims * self.dims)
@@ -69,7 +68,7 @@ class DisjointRegression:
         if self.pool is not None:
             prior = contexts[:, :, None] * (self.ridge * self.pool.theta)
             mean += prior.reshape(len(contexts), self.dims * self.dims) @ inverse.T
-        return mean, _deviation(pairs @ inverse.T, self.variance)
+        return mean, _deviation(pairs @ inverse.T, self.noise.variance)
 
     def draw(self, context: Doubles, arms: Rows, draws: int, rng: np.random.Generator) -> Doubles:
         mean, deviation = self.posterior(context, arms)
@@ -84,11 +83,6 @@ class DisjointRegression:
     def independent(self) -> bool:
         return True
 
-    @property
-    def variance(self) -> float:
-        """Of a reward around what is expected."""
-        return self.noise.variance(self.seen, self.left_over)
-
     def learn_one(self, context: Doubles, arm: int, reward: float) -> None:
         checked(float(context @ context), reward)
         inverse = self.inverse[arm]
@@ -97,8 +91,7 @@ class DisjointRegression:
         surprise = reward - float(context.dot(self.theta[arm]))
         add_outer(self.precision[arm], 1.0, context)
         self.moment[arm] += reward * context
-        self.seen += 1.0
-        self.left_over += surprise * surprise / spread
+        self.noise.learn_one(surprise, spread)
         self.since[arm] += 1.0
         if self.since[arm] >= self.refresh_every:
             self._refresh(np.array([arm]))
@@ -118,8 +111,7 @@ class DisjointRegression:
         np.add.at(self.moment, arms, rewards[:, None] * contexts)
         self._refresh(touched)
         explained = float((self.moment[touched] * self.theta[touched]).sum()) - before
-        self.seen += len(rewards)
-        self.left_over = max(0.0, self.left_over + float(rewards @ rewards) - explained)
+        self.noise.learn_many(rewards, explained)
         if self.pool is not None:
             self.pool.learn_many(contexts, np.zeros(len(arms), np.int32), rewards)
 
@@ -137,14 +129,14 @@ class DisjointRegression:
             "moment": self.moment.copy(),
             "theta": self.theta.copy(),
             "since": self.since.copy(),
-            "noise": np.array([self.seen, self.left_over]),
+            "noise": np.array([self.noise.seen, self.noise.left_over]),
         } | {f"pool_{name}": array for name, array in (self.pool.state() if self.pool is not None else {}).items()}
 
     def restore(self, state: Mapping[str, Doubles]) -> None:
         self.precision, self.inverse = state["precision"].copy(), state["inverse"].copy()
         self.moment, self.theta = state["moment"].copy(), state["theta"].copy()
         self.since = state["since"].copy()
-        self.seen, self.left_over = state["noise"].tolist()
+        self.noise.seen, self.noise.left_over = state["noise"].tolist()
         if self.pool is not None:
             self.pool.restore({name.removeprefix("pool_"): array for name, array in state.items() if "pool_" in name})
 

@@ -95,9 +95,21 @@ class Noise:
         if not deviation > 0.0 or not strength > 0.0:
             raise ValueError(f"noise={deviation}, noise_strength={strength}: expected both above 0")
         self.deviation, self.strength = deviation, strength
+        self.seen, self.left_over = 0.0, 0.0  # rewards, and the sum of their squares without what was explained
 
-    def variance(self, seen: float, left_over: float) -> float:
-        """Of `seen` rewards, whose squares sum to `left_over` more than what was explained."""
+    @property
+    def variance(self) -> float:
+        """Of a reward around what is expected."""
         if self.strength == float("inf"):
             return self.deviation**2
-        return (self.strength * self.deviation**2 + max(0.0, left_over)) / (self.strength + seen)
+        return (self.strength * self.deviation**2 + max(0.0, self.left_over)) / (self.strength + self.seen)
+
+    def learn_one(self, surprise: float, spread: float) -> None:
+        """A reward that was so far from what was expected, which itself varies `spread` times as much as the noise."""
+        self.seen += 1.0
+        self.left_over += surprise * surprise / spread
+
+    def learn_many(self, rewards: Doubles, explained: float) -> None:
+        """Rewards, and how much more of all squares is explained since."""
+        self.seen += len(rewards)
+        self.left_over = max(0.0, self.left_over + float(rewards @ rewards) - explained)

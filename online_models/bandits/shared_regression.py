@@ -49,7 +49,7 @@ class SharedRegression:
         self.inverse: Doubles = np.eye(joint) / ridge
         self.moment: Doubles = np.zeros(joint)
         self.theta: Doubles = np.zeros(joint)
-        self.since, self.seen, self.left_over = 0.0, 0.0, 0.0
+        self.since = 0.0
 
     def posterior(self, context: Doubles, arms: Rows) -> tuple[Doubles, Doubles]:
         mean, covariance = self._in_features(context)
@@ -81,11 +81,6 @@ class SharedRegression:
     def independent(self) -> bool:
         return False
 
-    @property
-    def variance(self) -> float:
-        """Of a reward around what is expected."""
-        return self.noise.variance(self.seen, self.left_over)
-
     def learn_one(self, context: Doubles, arm: int, reward: float) -> None:
         joint = np.multiply.outer(context, self.features[arm]).ravel()
         checked(float(joint.dot(joint)), reward)
@@ -94,8 +89,7 @@ class SharedRegression:
         surprise = reward - float(joint.dot(self.theta))
         add_outer(self.precision, 1.0, joint)
         self.moment += reward * joint
-        self.seen += 1.0
-        self.left_over += surprise * surprise / spread
+        self.noise.learn_one(surprise, spread)
         self.since += 1.0
         if self.since >= self.refresh_every:
             self._refresh()
@@ -113,8 +107,7 @@ class SharedRegression:
         self.moment += rewards @ joint
         self._refresh()
         explained = float(self.moment @ self.theta) - before
-        self.seen += len(rewards)
-        self.left_over = max(0.0, self.left_over + float(rewards @ rewards) - explained)
+        self.noise.learn_many(rewards, explained)
 
     def _refresh(self) -> None:
         """Invert the sums by Cholesky, which ends what rounding added up to."""
@@ -128,14 +121,14 @@ class SharedRegression:
         dims, size = self.dims, self.size
         half = context.dot(self.inverse.reshape(dims, -1)).reshape(size, dims, size)
         covariance: Doubles = context.dot(half)
-        covariance *= self.variance
+        covariance *= self.noise.variance
         return context.dot(self.theta.reshape(dims, size)), covariance
 
     def _in_features_many(self, contexts: Doubles) -> tuple[Doubles, Doubles]:
         dims, size, m = self.dims, self.size, len(contexts)
         pairs = (contexts[:, :, None] * contexts[:, None, :]).reshape(m, dims * dims)
         by_pair = self.inverse.reshape(dims, size, dims, size).transpose(0, 2, 1, 3).reshape(dims * dims, size * size)
-        covariance = (pairs @ by_pair).reshape(m, size, size) * self.variance
+        covariance = (pairs @ by_pair).reshape(m, size, size) * self.noise.variance
         return contexts @ self.theta.reshape(dims, size), covariance
 
     def _of(self, arms: Rows) -> tuple[Doubles, Doubles]:
@@ -150,10 +143,10 @@ class SharedRegression:
             "inverse": self.inverse.copy(),
             "moment": self.moment.copy(),
             "theta": self.theta.copy(),
-            "counts": np.array([self.since, self.seen, self.left_over]),
+            "counts": np.array([self.since, self.noise.seen, self.noise.left_over]),
         }
 
     def restore(self, state: Mapping[str, Doubles]) -> None:
         self.precision, self.inverse = state["precision"].copy(), state["inverse"].copy()
         self.moment, self.theta = state["moment"].copy(), state["theta"].copy()
-        self.since, self.seen, self.left_over = state["counts"].tolist()
+        self.since, self.noise.seen, self.noise.left_over = state["counts"].tolist()

@@ -19,7 +19,7 @@ from streams.runtime.engine import Engine, credentials
 from streams.runtime.learner import Learner
 from streams.runtime.run import quiet_logs, run_process
 from streams.runtime.settings import Settings
-from streams.steps import Output, Record, Step
+from streams.steps import Output, Record, Row, Step
 from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS, PLAYLISTS
 
 POLL_S = 0.01
@@ -39,11 +39,12 @@ class CountProcessor:
         self.partition, self.echo = partition, echo
         self.rows: dict[bytes, tuple[int, int]] = {}  # count, checksum of the offsets' order
 
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Take a row."""
-        assert value is not None, "a count is never deleted"
-        count, checksum = msgspec.msgpack.decode(value, type=tuple[int, int])
-        self.rows[key] = (count, checksum)
+    def restore(self, topic: str, rows: Sequence[Row]) -> None:
+        """Take rows."""
+        for key, value in rows:
+            assert value is not None, "a count is never deleted"
+            count, checksum = msgspec.msgpack.decode(value, type=tuple[int, int])
+            self.rows[key] = (count, checksum)
 
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         """Count."""

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from segue.cli.progress import counting
 from segue.cli.situation import JsonPath, write_figures
 
 
@@ -65,9 +65,7 @@ def _restore(listeners: int) -> dict[str, float]:
     from segue.benchmarks.restoring import measure_restore
     from streams.runtime.settings import listener_rows_mb
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with counting() as progress:
         task = progress.add_task("listeners' rows", total=listeners)
 
         def filled(done: int) -> None:

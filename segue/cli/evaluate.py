@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from segue.cli.progress import counting
 from segue.cli.situation import JsonPath, write_figures
 
 
@@ -35,8 +35,7 @@ def register(app: typer.Typer) -> None:
         from segue.evaluation.scenarios.scenario import Options
 
         chosen = SCENARIOS[scenario.value]
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns) as progress:
+        with counting() as progress:
             task = progress.add_task(chosen.name)
             report = chosen.run(
                 Options(seed, seeds, rounds, peers),

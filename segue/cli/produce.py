@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from segue.cli.progress import counting
 from segue.cli.situation import JsonPath, find_settings, write_figures
 from segue.errors import InputError
 from segue.importers import SOURCES, Reading, source_of
@@ -63,10 +62,8 @@ def register(app: typer.Typer) -> None:
 async def _produce(tracks: list[Track], events: list[ListeningEvent], speed: float) -> None:
     from segue.client import SegueClient
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
     async with SegueClient(find_settings(), listen=False) as client:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        with counting() as progress:
             for label, messages in (("tracks", tracks), ("events", events)):
                 task = progress.add_task(label, total=len(messages))
                 paced = speed > 0 and label == "events" and bool(events)

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.runtime.exits import FAILED, RefusedError
 from streams.runtime.settings import Settings
-from streams.steps import WATERMARK, Processor, Step, laid_out, restore_rows
+from streams.steps import WATERMARK, Processor, Step, laid_out
 
 log = logging.getLogger(__name__)
 COMMIT_S = 45.0  # the broker itself ends a transaction after 30
@@ -64,15 +64,11 @@ class Store:
         reader = AIOKafkaConsumer(**self.settings.client(), **READER)
         await reader.start()
         try:
-            reader.assign([tp])
-            await reader.seek_to_beginning(tp)
-            end = (await reader.end_offsets([tp]))[tp]
-            if topic == self.processor.changelog:
-                self._changelog_end = end
-            while await reader.position(tp) < end:
-                records = (await reader.getmany(timeout_ms=200, max_records=RESTORED_AT_ONCE)).get(tp, ())
+            async for records in read_to_end(reader, tp, at_once=RESTORED_AT_ONCE):
                 self._take(topic, [(record.key, record.value) for record in records])
                 await asyncio.sleep(0)
+            if topic == self.processor.changelog:
+                self._changelog_end = await reader.position(tp)
         finally:
             await reader.stop()
 
@@ -83,7 +79,7 @@ class Store:
             if marks:
                 self.watermarks = msgspec.msgpack.decode(marks[-1] or b"", type=dict[str, int])
                 rows = [row for row in rows if row[0] != WATERMARK]
-        restore_rows(self.processor, topic, rows)
+        self.processor.restore(topic, rows)
         self.restored_rows += len(rows) + len(marks)
 
     async def commit(self, step: Step, watermarks: Mapping[str, int]) -> None:
@@ -137,3 +133,19 @@ READER: dict[str, Any] = {  # of every consumer that is in no group
     "max_partition_fetch_bytes": 4 << 20,
     "fetch_max_wait_ms": WAIT_MS,
 }
+
+
+async def read_to_end(
+    reader: AIOKafkaConsumer, tp: TopicPartition, start: int | None = None, *, at_once: int = 10_000
+) -> AsyncIterator[list[Any]]:
+    """Records of a partition from `start`, or its beginning, to the end that it has now, in the handfuls that fetches bring; the reader has nothing else then."""
+    reader.assign([tp])
+    if start is None:
+        await reader.seek_to_beginning(tp)
+    else:
+        reader.seek(tp, start)
+    end = (await reader.end_offsets([tp]))[tp]
+    while await reader.position(tp) < end:
+        fetched = (await reader.getmany(timeout_ms=200, max_records=at_once)).get(tp, ())
+        if records := [record for record in fetched if record.offset < end]:
+            yield records

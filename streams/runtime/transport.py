@@ -156,9 +156,8 @@ class ChunkConsumer(Consumer):
                 self._drop({tp: message.value.records for tp, message in reversed(chunks[number:])})
                 return
             if message.value.records[0].offset < (self._read_offset.get(tp) or 0):
-                self._read_offset[tp] = (
-                    None  # the log was made anew: Faust would drop it without a word, `Partition` decides
-                )
+                # the log was made anew: Faust would drop it without a word, `Partition` decides
+                self._read_offset[tp] = None
             yield tp, message
 
     def _chunks(

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -26,14 +27,14 @@ class Crew:
     Each blow answers the longest pause that a partition of the role had from it until all is well again, in seconds.
     """
 
-    def __init__(self, settings: Settings, folder: Path, watch: Watch, *, each: int, seed: int) -> None:
+    def __init__(self, settings: Settings, folder: Path, watch: Watch, *, each: Mapping[str, int], seed: int) -> None:
         self.settings, self.folder, self.watch = settings, folder, watch
         self.notes: list[str] = []
         self.workers: dict[str, list[Worker]] = {}
         self._random = random.Random(seed)
         self._made = 0
-        for role in ("keeper", "learner", "serving"):
-            self.workers[role] = [self._worker(role) for _ in range(each)]
+        for role, count in each.items():
+            self.workers[role] = [self._worker(role) for _ in range(count)]
 
     async def start(self) -> None:
         """Start all; returns once each is ready."""

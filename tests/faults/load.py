@@ -5,13 +5,11 @@ import random
 import time
 
 from segue.client import SegueClient, request_for
-from streams.messages import ListeningEvent, encode
+from streams.messages import encode
 from streams.topics import LISTENING_EVENTS, PLAYLIST_REQUESTS
 from tests.faults.watch import Watch
-from tests.integration.ledger import Ledger
+from tests.integration.ledger import Ledger, event_of
 
-KINDS = ("play", "play", "play", "skip", "skip", "like", "save")
-START_MS = 1_750_000_000_000
 REPEATED_EVERY, BROKEN_EVERY = 25, 40  # an event that is sent twice; a message that is none
 HANDFUL = 50
 
@@ -97,23 +95,16 @@ class Load:
             await asyncio.sleep(1.0 / self.requests_per_s)
 
     async def _send_one(self) -> None:
-        draw, ledger = self._random, self.ledger
         self._numbers += 1
-        number, user = self._numbers, f"u{draw.randrange(self.listeners)}"
+        number, ledger = self._numbers, self.ledger
         if number % BROKEN_EVERY == 0:
+            user = f"u{self._random.randrange(self.listeners)}"
             await self.client.send(LISTENING_EVENTS.name, user.encode(), b'{"event_id": %d' % number)
             ledger.refused += 1
             return
-        event = ListeningEvent(
-            event_id=f"e{number}",
-            at_ms=START_MS + 1000 * number,
-            user_id=user,
-            track_id=f"t{draw.randrange(self.tracks)}",
-            kind=draw.choice(KINDS),  # type: ignore[arg-type]
-            played_ms=draw.randrange(200_000),
-        )
+        event = event_of(self._random, number, listeners=self.listeners, tracks=self.tracks)
         ledger.note(event)
         repeated = number % REPEATED_EVERY == 0
         ledger.repeated += repeated
         for _ in range(1 + repeated):
-            await self.client.send(LISTENING_EVENTS.name, user.encode(), encode(event))
+            await self.client.send(LISTENING_EVENTS.name, event.user_id.encode(), encode(event))

@@ -35,7 +35,7 @@ ROLES = ("learner", "keeper", "serving")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of each. kills : by role, of each signal; scalings : rounds of 1 -> 3 -> 1 learners"""
+    """How much of each. kills, terms, zombies, each : by role; each : processes; scalings : rounds of 1 -> 3 -> 1 learners"""
 
     kills: Mapping[str, int]
     terms: Mapping[str, int]
@@ -45,6 +45,7 @@ class Plan:
     events: int = 0
     per_s: float = 1500.0
     seed: int = 1
+    each: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(ROLES, 2))
 
 
 @dataclass(slots=True)
@@ -69,7 +70,7 @@ class Trial:
         self.hang = ""
         self.answered_again = 0
         self.watch = Watch(settings)
-        self.crew = Crew(settings, folder, self.watch, each=2, seed=plan.seed)
+        self.crew = Crew(settings, folder, self.watch, each=plan.each, seed=plan.seed)
         self._before: dict[str, tuple[int, int]] = dict.fromkeys(ROLES, (0, 0))
 
     async def run(self) -> None:
@@ -124,6 +125,7 @@ class Trial:
             row.lost, row.twice = (now - then for now, then in zip(found[role], self._before[role], strict=True))
             self.rows.append(row)
         self._before = found
+        self.watch.begin()
         self.load.go_on()
 
     async def _strike(self, row: Row, blow: Callable[[], Awaitable[float]]) -> None:

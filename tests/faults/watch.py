@@ -58,6 +58,14 @@ class Watch:
         """Repeated events that learners have dropped."""
         return sum(meta.duplicates for meta in self._metas.values())
 
+    def begin(self) -> None:
+        """A pause begins now at the earliest: nothing was sent before."""
+        now = time.monotonic()
+        for role in ROLES.values():
+            for number in self.partitions:
+                self.moved[role, number] = [now]
+                self.asked[role, number].clear()
+
     def moved_since(self, role: str, at: float) -> bool:
         """Whether every partition of a role has moved after a time."""
         return all((self.moved[role, number] or [0.0])[-1] > at for number in self.partitions)

@@ -19,11 +19,9 @@ from streams.runtime.access import administering
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 from streams.topics import Topic
-from tests.integration.ledger import Ledger, listener_counts, read_listeners, read_tracks, track_counts, until
+from tests.integration.ledger import Ledger, event_of, listener_counts, read_listeners, read_tracks, track_counts, until
 
 LISTENERS, TRACKS = 40, 60
-KINDS = ("play", "play", "play", "skip", "like")
-START_MS = 1_750_000_000_000
 LEARNT_S = 90.0
 
 
@@ -48,15 +46,8 @@ class Load:
 
     def event(self) -> ListeningEvent:
         """The next one; the ledger does not know it yet."""
-        draw, self._number = self._random, self._number + 1
-        return ListeningEvent(
-            event_id=f"e{self._number}",
-            at_ms=START_MS + 1000 * self._number,
-            user_id=f"u{draw.randrange(LISTENERS)}",
-            track_id=f"t{draw.randrange(TRACKS)}",
-            kind=draw.choice(KINDS),  # type: ignore[arg-type]
-            played_ms=draw.randrange(200_000),
-        )
+        self._number += 1
+        return event_of(self._random, self._number, listeners=LISTENERS, tracks=TRACKS)
 
     @contextlib.asynccontextmanager
     async def flowing(self, every_s: float = 0.05) -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,11 +14,14 @@ from online_models.listener_rows import KINDS
 from online_models.listeners import Listeners
 from online_models.track import COLUMN, META, TrackTable
 from streams.deltas import TrackDelta, decode_delta
-from streams.messages import DeadLetter, ListeningEvent
+from streams.messages import DeadLetter, EventKind, ListeningEvent
 from streams.runtime.follower import Follower
 from streams.runtime.settings import Settings
 from streams.runtime.store import READER
 from streams.topics import DEAD_LETTERS, LISTENERS_CHANGELOG, TRACK_DELTAS, TRACKS_CHANGELOG
+
+START_MS = 1_750_000_000_000
+SENT_KINDS: tuple[EventKind, ...] = ("play", "play", "play", "skip", "skip", "like", "save")
 
 
 @dataclass(slots=True)
@@ -40,6 +44,18 @@ class Ledger:
         self.by_listener[event.user_id, event.kind] += 1
         self.by_track[event.track_id, event.kind] += 1
         self.order.setdefault(event.user_id, []).append(event.track_id)
+
+
+def event_of(draw: Random, number: int, *, listeners: int, tracks: int) -> ListeningEvent:
+    """One of somebody, a second after the one before."""
+    return ListeningEvent(
+        event_id=f"e{number}",
+        at_ms=START_MS + 1000 * number,
+        user_id=f"u{draw.randrange(listeners)}",
+        track_id=f"t{draw.randrange(tracks)}",
+        kind=draw.choice(SENT_KINDS),
+        played_ms=draw.randrange(200_000),
+    )
 
 
 async def read_all(settings: Settings, topic: str) -> list[tuple[int, bytes | None, bytes | None]]:

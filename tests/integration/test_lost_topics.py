@@ -11,11 +11,12 @@ from streams.messages import ListeningEvent, decode
 from streams.runtime.exits import REFUSED
 from streams.runtime.settings import Settings
 from streams.steps import WATERMARK
-from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS, TRACK_DELTAS, TRACKS_CHANGELOG
+from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS, TRACK_DELTAS, TRACKS_CHANGELOG, Topic
 from tests.integration.cases import Load, Team, check_counts, cut, delete_group, ends, learnt, make_anew
 from tests.integration.ledger import Ledger, read_all, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
+KINDS = {"keeper": TRACKS_CHANGELOG, "learner": LISTENERS_CHANGELOG}
 LOST = re.compile(r"retention removed up to (\d+) messages before they were read")
 
 
@@ -46,74 +47,71 @@ async def test_what_retention_took_before_it_was_read_is_counted_and_the_rest_is
     await check_counts(settings, known)
 
 
-@pytest.mark.parametrize("kind", ["learner", "keeper"])
-async def test_changelog_deleted_at_rest(settings: Settings, tmp_path: Path, kind: str) -> None:
-    """It is refused, the supervisor waits long; and what the refusal says is done: the group is deleted, what the inputs hold is learnt."""
-    changelog = LISTENERS_CHANGELOG if kind == "learner" else TRACKS_CHANGELOG
+async def test_changelogs_deleted_at_rest(settings: Settings, tmp_path: Path) -> None:
+    """It is refused, the supervisor waits long; and what the refusal says is done: the groups are deleted, what the inputs hold is learnt."""
     async with Team(settings, tmp_path) as team, SegueClient(settings, listen=False) as client:
         load = Load(client)
-        team.start("keeper", "learner")
+        team.start(*KINDS)
         await load.send(200)
         await learnt(settings, load.ledger)
-        await team.stop(kind)
-        await make_anew(settings, changelog)
-        team.start(kind)
-        await until("the supervisor has said so", lambda: bool(team.notes), 30.0)
-        (note,) = team.notes
-        await team.stop(kind)
+        for kind in KINDS:
+            await team.stop(kind)
+        await make_anew(settings, *KINDS.values())
+        team.start(*KINDS)
+        await until("the supervisor has said so", lambda: len(team.notes) == len(KINDS), 40.0)
+        for kind, changelog in KINDS.items():
+            await team.stop(kind)
+            (note,) = _said_by(team, kind)
 
-        assert f"{kind} ended with {REFUSED}" in note
-        assert "the changelog was deleted or cut" in note
-        assert f"delete the consumer group {settings.prefix}segue-{kind}" in note
-        assert note.endswith("starting it again in 60 s")
-        assert {key for _, key, _ in await read_all(settings, changelog.name)} == {WATERMARK}
+            assert f"{kind} ended with {REFUSED}" in note
+            assert "the changelog was deleted or cut" in note
+            assert f"delete the consumer group {settings.prefix}segue-{kind}" in note
+            assert note.endswith("starting it again in 60 s")
+            assert {key for _, key, _ in await read_all(settings, changelog.name)} == {WATERMARK}
 
-        await delete_group(settings, kind)
-        team.start(kind)
+            await delete_group(settings, kind)
+        team.start(*KINDS)
         known = copy.deepcopy(load.ledger)
         await load.send(100)
-        if kind == "learner":  # keepers add whatever they are sent: what is learnt again they count again
-            load.ledger.by_track += known.by_track
+        load.ledger.by_track += known.by_track  # keepers add what they are sent: what is learnt again they count again
         await learnt(settings, load.ledger)
 
     await check_counts(settings, load.ledger)
 
 
-@pytest.mark.parametrize("kind", ["learner", "keeper"])
-async def test_changelog_made_anew_under_its_worker(settings: Settings, tmp_path: Path, kind: str) -> None:
-    topic = LISTENERS_CHANGELOG if kind == "learner" else TRACKS_CHANGELOG
+@pytest.mark.parametrize(
+    ("topics", "says"),
+    [
+        (dict(KINDS), "deleted or cut under a running worker"),
+        ({"keeper": TRACK_DELTAS, "learner": LISTENING_EVENTS}, "and its messages before"),
+    ],
+    ids=["changelogs", "inputs"],
+)
+async def test_topics_made_anew_under_their_workers(
+    settings: Settings, tmp_path: Path, topics: dict[str, Topic], says: str
+) -> None:
     async with Team(settings, tmp_path) as team, SegueClient(settings, listen=False) as client:
         load = Load(client)
-        team.start("keeper", "learner")
+        team.start(*KINDS)
         await team.ready()
-        await load.send(300)
+        for number in range(2000):  # refused, and read up to: what is sent later does not reach so far
+            await client.send(TRACK_DELTAS.name, b"%d" % number, b"no delta")
+        await load.send(1000)
         await learnt(settings, load.ledger)
-        await make_anew(settings, topic)
-        async with load.flowing(0.2):
-            await until("the worker has ended", lambda: bool(_said_by(team, kind)), 40.0)
+        for kind, topic in topics.items():
+            await make_anew(settings, topic)
+            async with load.flowing(2.0):
+                await until(f"{kind} refuses", lambda kind=kind: _refused(team, kind), 60.0)  # type: ignore[misc]
 
-    assert f"{kind} ended with {REFUSED}" in _said_by(team, kind)[0]
-    assert "deleted or cut under a running worker" in _said_by(team, kind)[0]
+            *before, last = _said_by(team, kind)
+            assert f"{kind} ended with {REFUSED}" in last
+            assert says in last
+            # the group may be told that an input is gone before it is there again
+            assert all(f"{settings.topic(topic)}: not there any more" in note for note in before)
 
 
-@pytest.mark.parametrize("kind", ["learner", "keeper"])
-async def test_input_made_anew_under_its_worker(settings: Settings, tmp_path: Path, kind: str) -> None:
-    topic = LISTENING_EVENTS if kind == "learner" else TRACK_DELTAS
-    async with Team(settings, tmp_path) as team, SegueClient(settings, listen=False) as client:
-        load = Load(client)
-        team.start("keeper", "learner")
-        await team.ready()
-        for _ in range(8):  # deltas of their own
-            await load.send(50)
-            await learnt(settings, load.ledger)
-        await make_anew(settings, topic)
-        async with load.flowing(1.0):
-            await until("it refuses", lambda: any(str(REFUSED) in note for note in _said_by(team, kind)), 40.0)
-
-    if len(_said_by(team, kind)) > 1:  # the group may be told that a topic is gone before it is there again
-        assert f"{settings.topic(topic)}: not there any more" in _said_by(team, kind)[0]
-    assert f"{kind} ended with {REFUSED}" in _said_by(team, kind)[-1]
-    assert "and its messages before" in _said_by(team, kind)[-1]
+def _refused(team: Team, kind: str) -> bool:
+    return any(f"ended with {REFUSED}" in note for note in _said_by(team, kind))
 
 
 def _said_by(team: Team, kind: str) -> list[str]:

@@ -94,11 +94,14 @@ def test_noise_is_learnt(name: str) -> None:
     model = SharedRegression(arms, DIMS) if name == "shared" else DisjointRegression(ARMS, DIMS)
     learnt(model, told)
 
-    assert np.sqrt(model.variance) == pytest.approx(0.2, rel=0.05)
+    assert np.sqrt(model.noise.variance) == pytest.approx(0.2, rel=0.05)
 
 
 def test_noise_that_is_believed_for_ever_stays() -> None:
-    assert Noise(0.3, float("inf")).variance(1e9, 1e9) == pytest.approx(0.09)
+    noise = Noise(0.3, float("inf"))
+    noise.learn_many(np.full(1000, 1e3), 0.0)
+
+    assert noise.variance == pytest.approx(0.09)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -113,9 +116,9 @@ def test_many_updates_stay_as_exact_as_the_sums(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_updates_stay_as_exact_as_the_sums() -> None:
+def test_a_hundred_thousand_updates_stay_as_exact_as_the_sums() -> None:
     rng, model = np.random.default_rng(1), SharedRegression(np.ones((1, 1)), DIMS)
-    truth, count = np.array([0.5, -0.3, 0.02]), 1_000_000
+    truth, count = np.array([0.5, -0.3, 0.02]), 100_000
     contexts = rng.normal(size=(count, DIMS)) * np.array([1.0, 1e-2, 30.0])
     rewards = contexts @ truth + rng.normal(size=count)
     for context, reward in zip(contexts, rewards.tolist(), strict=True):

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from streams.runtime.settings import Settings
-from streams.steps import Record, Step
+from streams.steps import Record, Row, Step
 
 SETTINGS = Settings(bootstrap="nowhere:9", prefix="p-")
 DEADLINE_S = 2.0
@@ -125,8 +125,8 @@ class Counting:
         """The offsets of a topic that were applied, in their order."""
         return [record.offset for record in self.seen if record.topic == topic]
 
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        self.restored.append((topic, key, value))
+    def restore(self, topic: str, rows: Sequence[Row]) -> None:
+        self.restored += [(topic, *row) for row in rows]
 
     def step(self, records: Sequence[Record], now_ms: int) -> Step:
         if self.error is not None:

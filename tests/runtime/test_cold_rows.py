@@ -27,7 +27,7 @@ from streams.runtime.engine import Engine
 from streams.runtime.exits import FAILED
 from streams.runtime.partition import Partition
 from streams.runtime.store import Store
-from streams.steps import WATERMARK, restore_rows
+from streams.steps import WATERMARK
 from streams.topics import LISTENERS, LISTENERS_CHANGELOG
 from tests.builders import NOW_MS, event, learner, raw, record
 from tests.runtime.fakes import SETTINGS, Counting, Group, MemoryStore, Rec
@@ -191,7 +191,7 @@ def test_a_learner_over_cold_rows_writes_what_one_in_memory_does(seed: int) -> N
 
 def restore(processor: LearnerProcessor, written: list[dict[bytes, bytes | None]]) -> None:
     for rows in written:
-        restore_rows(processor, LISTENERS_CHANGELOG.name, list(rows.items()))
+        processor.restore(LISTENERS_CHANGELOG.name, list(rows.items()))
 
 
 def test_an_audience_over_cold_rows_knows_everybody_and_lets_partitions_go() -> None:

@@ -95,8 +95,8 @@ def test_a_listeners_rows_go_where_the_default_partitioner_sends_their_messages(
 def test_an_event_that_was_heard_before_is_known_after() -> None:
     again = learner(partition=0)
     for partition in range(3):
-        for each in Growth(BEFORE, 1).place(LISTENERS_CHANGELOG, partition, rows_of(partition)):
-            again.restore(each.topic, each.key or b"", each.value)
+        placed = Growth(BEFORE, 1).place(LISTENERS_CHANGELOG, partition, rows_of(partition))
+        again.restore(LISTENERS_CHANGELOG.name, [(each.key or b"", each.value) for each in placed])
     learn(again, *(event(user, "t39", at_ms=NOW_MS - 200_000 * 11) for user in USERS))
 
     assert (again.meta.duplicates, again.meta.events) == (len(USERS), 0)

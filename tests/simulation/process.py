@@ -65,12 +65,12 @@ class Owner:
         self._chunks = dict.fromkeys(processor.inputs, (0, 0))  # epoch, number of the next chunk
 
     def _restore(self, topic: str) -> None:
-        for record in self.log.all(topic, self.number):
-            assert record.key is not None
-            if topic == self.processor.changelog and record.key == WATERMARK:
-                self.watermarks = msgspec.msgpack.decode(record.value or b"", type=dict[str, int])
-            elif self.sabotage != "restore":
-                self.processor.restore(topic, record.key, record.value)
+        rows = [(record.key or b"", record.value) for record in self.log.all(topic, self.number)]
+        if topic == self.processor.changelog:
+            for _, value in (row for row in rows if row[0] == WATERMARK):
+                self.watermarks = msgspec.msgpack.decode(value or b"", type=dict[str, int])
+        if self.sabotage != "restore":
+            self.processor.restore(topic, [row for row in rows if row[0] != WATERMARK])
 
     def examples(self) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
         """What the ranker has seen, by objective."""

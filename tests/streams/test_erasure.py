@@ -74,8 +74,7 @@ class Run:
 
     def restore(self, log: Iterable[Row]) -> None:
         self.processor = small_learner()
-        for key, value in log:
-            self.processor.restore(LISTENERS_CHANGELOG.name, key, value)
+        self.processor.restore(LISTENERS_CHANGELOG.name, list(log))
         self.processor.step([], NOW_MS)
 
     def rows(self) -> dict[bytes, bytes]:

@@ -7,7 +7,7 @@ import pytest
 from online_models.track import COLUMN, COLUMNS, TrackTable
 from streams.deltas import KeeperMeta, TrackDelta, encode_delta
 from streams.keeper import KeeperProcessor
-from streams.steps import Record, Step, restore_rows
+from streams.steps import Record, Step
 from streams.topics import TRACK_DELTAS, TRACKS
 from tests.builders import DIMS, NOW_MS, counter, dead_letters, keeper, raw, record, records, track
 
@@ -28,8 +28,7 @@ def sent(*values: TrackDelta | bytes | None) -> list[Record]:
 def restored(*steps: Step) -> KeeperProcessor:
     again = KeeperProcessor(0, TrackTable(dims=DIMS))
     for step in steps:
-        for key, value in step.rows.items():
-            again.restore(again.changelog, key, value)
+        again.restore(again.changelog, list(step.rows.items()))
     return again
 
 
@@ -251,7 +250,7 @@ def test_of_rows_that_are_restored_at_once_the_last_of_each_key_counts() -> None
         living.step(sent(delta(2, plays=3.0)), NOW_MS),
     ]
 
-    restore_rows(again, KeeperProcessor.changelog, [row for step in steps for row in step.rows.items()])
+    again.restore(again.changelog, [row for step in steps for row in step.rows.items()])
 
     assert again.table.counts[again.table.index("t:t1"), COLUMN["plays"]] == 5.0
     assert again.seen == living.seen

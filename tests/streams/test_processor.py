@@ -546,8 +546,7 @@ def test_the_weights_of_the_one_before_are_taken_over() -> None:
     weights = [(each.key or b"", each.value) for each in one.flush(NOW_MS).outputs if each.topic == RANKER_WEIGHTS.name]
 
     again = learner()
-    for key, value in weights:
-        again.restore(RANKER_WEIGHTS.name, key, value)
+    again.restore(RANKER_WEIGHTS.name, weights)
 
     assert one.ranker.encode("skip") == again.ranker.encode("skip")
 

@@ -10,20 +10,19 @@ from segue.embedded.kafka import EmbeddedKafka
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 
-# Minutes of little else than waiting for timeouts: in processes of their own. All others share one.
+# Each group of modules has a process and a broker of its own; most of what they do is wait. All others are one more group.
 GROUPS = {
-    "test_faults.py": "faults",
-    "test_growing.py": "faults",
-    "test_rare_faults.py": "rare",
-    "test_lost_topics.py": "rare",
+    "faults": {"test_faults.py", "test_growing.py", "test_security.py"},
+    "topics": {"test_lost_topics.py", "test_rare_faults.py", "test_up.py", "test_compose.py"},
 }
+GROUP_OF = {module: group for group, modules in GROUPS.items() for module in modules}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, those that need Kafka stay in a few processes, each with one broker that serves all of them."""
     for item in items:
         if item.get_closest_marker("kafka") is not None:
-            item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, "kafka")))
+            item.add_marker(pytest.mark.xdist_group(GROUP_OF.get(item.path.name, "kafka")))
 
 
 @pytest.fixture(scope="session")

@@ -108,9 +108,12 @@ def _chance(score: float) -> float:
 
 
 def settled(before: float, spread: float, reward: float) -> float:
-    """The score s at which s = before + spread * (reward - chance(s)): bracketed Newton, as the difference only grows with s."""
+    """The score s at which s = before + spread * (reward - chance(s)): Newton, and a bisection wherever that did not halve what is wrong.
+
+    The difference only grows with s, so there is one such score, and the bracket holds it.
+    """
     low, high = before + spread * (reward - 1.0), before + spread * reward
-    score = before
+    score, wrong_before = before, math.inf
     for _ in range(_NEWTON_STEPS):
         chance = _chance(score)
         wrong = score - before - spread * (reward - chance)
@@ -118,6 +121,7 @@ def settled(before: float, spread: float, reward: float) -> float:
             break
         low, high = (low, score) if wrong > 0.0 else (score, high)
         score -= wrong / (1.0 + spread * chance * (1.0 - chance))
-        if not low < score < high:
+        if not low < score < high or abs(wrong) > 0.5 * wrong_before:
             score = (low + high) / 2.0
+        wrong_before = abs(wrong)
     return score

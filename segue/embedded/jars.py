@@ -1,8 +1,10 @@
 """Apache Kafka's jars: resolved once by `jgo`, cached, and held to the checksums of the lock file beside this module."""
 
+import contextlib
+import fcntl
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -22,19 +24,23 @@ def locked() -> dict[str, str]:
 
 
 def kafka_jars(say: Callable[[str], None] | None = None) -> list[Path]:
-    """The jars of the broker; downloads them the first time (45 MB).
+    """The jars of the broker; downloads them the first time (45 MB). Processes that ask at once wait for the first of them.
 
     Raises
     ------
     JarsError
         without a network at the first time, or where a jar is not the one that the lock names
     """
-    expected = locked()
+    with _one_at_a_time():
+        return _kafka_jars(locked(), say or _to_stderr)
+
+
+def _kafka_jars(expected: dict[str, str], say: Callable[[str], None]) -> list[Path]:
     for folder in sorted(_CACHE.expanduser().glob("*")):
         cached = [jar for jar in sorted(folder.rglob("*.jar")) if jar.name in expected]
         if len(cached) == len(expected):
             return _checked(cached, expected)
-    (say or _to_stderr)(f"fetching Apache Kafka {VERSION} (45 MB, once)")
+    say(f"fetching Apache Kafka {VERSION} (45 MB, once)")
     import jgo  # slow to import, and not needed once the jars are there
 
     try:
@@ -45,6 +51,19 @@ def kafka_jars(say: Callable[[str], None] | None = None) -> list[Path]:
             "or set KAFKA_BOOTSTRAP_SERVERS to use a Kafka that you have"
         ) from error
     return _checked([jar for jar in jars if jar.name in expected], expected)
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    folder = _CACHE.expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("ab")
+    except OSError as error:
+        raise JarsError(f"{folder}: {error.strerror}, expected a folder that can be written") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _checked(jars: list[Path], expected: dict[str, str]) -> list[Path]:

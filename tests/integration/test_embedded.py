@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,36 @@ def test_jars_that_cannot_be_fetched_are_said_with_what_to_do(tmp_path: Path, mo
     with pytest.raises(JarsError, match=r"no route to host.*KAFKA_BOOTSTRAP_SERVERS"):
         kafka_jars(said.append)
     assert "45 MB" in said[0]
+
+
+def test_processes_that_need_the_jars_at_once_fetch_them_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import jgo
+
+    inside, most = 0, 0
+    both_asked = threading.Barrier(2, timeout=10)
+
+    def slow(*_: object) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        threading.Event().wait(0.2)  # long enough for the other to come in, were it let
+        inside -= 1
+        raise ConnectionError("no route to host")
+
+    def ask() -> None:
+        both_asked.wait()
+        with pytest.raises(JarsError, match="no route"):
+            kafka_jars(lambda _: None)
+
+    monkeypatch.setattr(jars, "_CACHE", tmp_path)
+    monkeypatch.setattr(jgo, "build", slow)
+    with ThreadPoolExecutor(2) as pool:
+        for asked in [pool.submit(ask) for _ in range(2)]:
+            asked.result()
+
+    assert most == 1
 
 
 def _alive(pid: int) -> bool:

@@ -24,7 +24,7 @@ demo: install    ## the whole on an embedded Apache Kafka, live in this terminal
 	@$(BIN)/segue up --demo $(ARGS)
 
 test: install    ## every test
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 test-fast: install ## the tests that need no Kafka and no real logs
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not kafka and not slow and not data" $(ARGS)

@@ -1,4 +1,4 @@
-"""The embedded Apache Kafka: starts, keeps its data, comes as three, is found, leaves nothing behind."""
+"""The embedded Apache Kafka: starts, keeps its data, is found, leaves nothing behind."""
 
 import asyncio
 import os
@@ -90,25 +90,6 @@ async def test_data_is_there_after_a_restart_and_a_temporary_folder_is_not(tmp_p
         assert await read_all(settings, LISTENING_EVENTS.name) == [(0, b"ann", b"kept")]
         pids = kafka.pids
     assert not any(_alive(pid) for pid in pids)
-
-
-@pytest.mark.slow
-async def test_three_brokers_keep_a_topic_when_one_is_killed() -> None:
-    async with EmbeddedKafka(brokers=3) as kafka:
-        settings = Settings(bootstrap=kafka.bootstrap, partitions=3, replication=3)
-        await create_topics(settings)
-        producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
-        await producer.start()
-        await producer.send_and_wait(LISTENING_EVENTS.name, b"before", partition=0)
-        kafka.kill(1)
-        for number in range(3):
-            await producer.send_and_wait(LISTENING_EVENTS.name, b"after", partition=number)
-        await producer.stop()
-        values = sorted(value or b"" for _, _, value in await read_all(settings, LISTENING_EVENTS.name))
-        data = kafka.data
-
-    assert values == [b"after", b"after", b"after", b"before"]
-    assert not data.exists()
 
 
 @pytest.mark.slow

@@ -143,6 +143,9 @@ async def test_a_broker_of_three_is_killed_under_load(tmp_path: Path) -> None:
             await load.send(200)
             await learnt(settings, load.ledger)
         await check_counts(settings, load.ledger)
+        data = kafka.data
+
+    assert not data.exists()
 
 
 async def _kill(team: Team, name: str) -> None:

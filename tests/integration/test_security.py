@@ -65,7 +65,7 @@ async def workers(broker: EmbeddedKafka, folder: Path) -> AsyncIterator[None]:
             worker.start()
             stack.push_async_callback(worker.stop)
             started.append(worker)
-        async with asyncio.timeout(60.0):
+        async with asyncio.timeout(120.0):
             await asyncio.gather(*(worker.ready.wait() for worker in started))
         yield
         assert [worker.restarts for worker in started] == [0, 0, 0]

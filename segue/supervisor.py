@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -52,7 +53,11 @@ class Worker:
         *,
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
-        self.name, self.argv, self.env, self.log, self.say = name, list(argv), dict(env), log, say
+        self.name, self.argv, self.log, self.say = name, list(argv), log, say
+        self.env = {
+            "SEGUE_MEMBER": f"{socket.gethostname()}-{os.getpid()}-{name}",
+            **env,
+        }  # none but this one is so called
         self.pauses_s = pauses_s
         self.restarts = 0
         self.ready = asyncio.Event()

@@ -29,6 +29,7 @@ from streams.runtime.follower import Follower, end_process
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
 from streams.runtime.store import WAIT_MS
+from streams.runtime.transport import leave_when_stopped
 from streams.topics import (
     EXPERIMENTS,
     LISTENERS_CHANGELOG,
@@ -85,14 +86,12 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._build_index(measure=False)
         self._consumer = AIOKafkaConsumer(
             **settings.client(),
-            group_id=f"{settings.prefix}segue-{NAME}",
+            **settings.membership(NAME),
             partition_assignment_strategy=[RangePartitionAssignor],
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # what was asked before the first worker came is answered too
             fetch_max_wait_ms=WAIT_MS,
-            session_timeout_ms=6000,
-            heartbeat_interval_ms=1000,
         )
         self._consumer.subscribe([settings.topic(PLAYLIST_REQUESTS)], listener=self)
         await self._consumer.start()
@@ -112,6 +111,8 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
                 task.cancel()
             await asyncio.wait(others)
             await self._commit()
+        if (consumer := vars(self).get("_consumer")) is not None:
+            leave_when_stopped(consumer)
         for name in ("_consumer", "_producer", "_listeners", "_tracks"):
             if (started := vars(self).get(name)) is not None:  # a signal may have come before it was
                 await started.stop()

@@ -88,9 +88,9 @@ class Engine:
         return {number: partition.stats() for number, partition in sorted(self.partitions.items())}
 
     def _faust_app(self) -> faust.App:
-        settings = self.settings
+        settings, membership = self.settings, self.settings.membership(self.name)
         app = faust.App(
-            f"{settings.prefix}segue-{self.name}",
+            membership["group_id"],
             broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
             broker_credentials=credentials(settings),
             store="memory://",
@@ -99,8 +99,9 @@ class Engine:
             autodiscover=False,
             topic_disable_leader=True,
             topic_allow_declare=False,
-            broker_session_timeout=6,
-            broker_heartbeat_interval=1,
+            broker_session_timeout=membership["session_timeout_ms"] / 1000,
+            broker_heartbeat_interval=membership["heartbeat_interval_ms"] / 1000,
+            consumer_group_instance_id=membership.get("group_instance_id"),
             stream_wait_empty=False,
             stream_buffer_maxsize=CHUNKS_MAX,
         )

@@ -1,6 +1,7 @@
 """One frozen `Settings` per process, read from the environment once."""
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,10 @@ from streams.topics import Topic
 
 PARTITIONS = 4
 ROWS_MB = 1024
+SESSION_MS, HEARTBEAT_MS = (
+    6000,
+    1000,
+)  # a member who is silent for so long has left; 6000 is the least that brokers allow
 EMBEDDED_PARTITIONS = 2  # broker and workers share the cores there, and the cost of a transaction is a partition's
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -30,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap : host:port, comma-separated; prefix : before every topic and group name
     partitions : of listener and track topics, when they are created; replication : of every topic
     listener_rows_mb : memory for listeners' rows of one worker process; the others lie in a temporary file
+    member : names one worker process, and the one that is started in its place; no two at once
     """
 
     bootstrap: str
@@ -37,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int = PARTITIONS
     replication: int = 1
     listener_rows_mb: int = ROWS_MB
+    member: str | None = None
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str = "PLAIN"
     sasl_username: str | None = None
@@ -73,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             partitions=_whole(env, "SEGUE_PARTITIONS", EMBEDDED_PARTITIONS if address == embedded else PARTITIONS),
             replication=_whole(env, "SEGUE_REPLICATION", 1),
             listener_rows_mb=listener_rows_mb(env),
+            member=_member(env),
             security_protocol=protocol,
             sasl_mechanism=_one_of(env, "KAFKA_SASL_MECHANISM", _MECHANISMS),
             sasl_username=env.get("KAFKA_SASL_USERNAME"),
@@ -95,6 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "SEGUE_PARTITIONS": str(self.partitions),
             "SEGUE_REPLICATION": str(self.replication),
             "SEGUE_LISTENER_ROWS_MB": str(self.listener_rows_mb),
+            "SEGUE_MEMBER": self.member,
             "KAFKA_SECURITY_PROTOCOL": self.security_protocol,
             "KAFKA_SASL_MECHANISM": self.sasl_mechanism,
             "KAFKA_SASL_USERNAME": self.sasl_username,
@@ -117,6 +126,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def count(self, topic: Topic) -> int:
         """How many partitions a topic gets."""
         return 1 if topic.group == "single" else self.partitions
+
+    def membership(self, role: str) -> dict[str, Any]:
+        """What a consumer is told about its group: a named member keeps its place in it for as long as a restart takes (KIP-345)."""
+        named = {"group_instance_id": f"{role}-{self.member}"} if self.member else {}
+        return {
+            "group_id": f"{self.prefix}segue-{role}",
+            "session_timeout_ms": SESSION_MS,
+            "heartbeat_interval_ms": HEARTBEAT_MS,
+        } | named
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """The TLS context, or None where none is wanted: certificates and host names are checked, always.
@@ -159,6 +177,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def listener_rows_mb(environ: Mapping[str, str] | None = None) -> int:
     """Memory for listeners' rows of one worker process, in megabytes of 2**20 bytes; SettingsError where it is no number."""
     return _whole(os.environ if environ is None else environ, "SEGUE_LISTENER_ROWS_MB", ROWS_MB, most=1_000_000)
+
+
+def _member(env: Mapping[str, str]) -> str | None:
+    name = env.get("SEGUE_MEMBER") or None
+    if name is not None and not re.fullmatch(r"[a-zA-Z0-9._-]{1,200}", name):
+        raise SettingsError(f"SEGUE_MEMBER={name!r}, expected up to 200 letters, digits, dots, dashes or underscores")
+    return name
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, *, most: int = 10_000) -> int:

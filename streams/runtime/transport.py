@@ -48,6 +48,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
         consumer._partition_assignment_strategy = [RangePartitionAssignor]
         return consumer
 
+    async def on_thread_stop(self) -> None:
+        if self._consumer is not None:
+            leave_when_stopped(self._consumer)
+        await super().on_thread_stop()
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         committed: Mapping[TP, int] = await self.call_thread(self._go_back)
         return committed
@@ -183,6 +188,12 @@ class ChunkConsumer(Consumer):
         for tp, fetched in records.items():
             if fetched:
                 self._dropped[tp] = min(fetched[0].offset, self._dropped.get(tp, fetched[0].offset))
+
+
+def leave_when_stopped(consumer: Any) -> None:
+    """One who is stopped in order leaves the group at once: aiokafka lets the partitions of a named member wait for its return."""
+    if (coordinator := consumer._coordinator) is not None:
+        coordinator._group_instance_id = None
 
 
 def _message(tp: TP, last: Any, chunk: Chunk, generation: int) -> ConsumerMessage:

@@ -7,6 +7,7 @@ import aiokafka.producer.sender
 import mode
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
@@ -76,6 +77,12 @@ def test_faust_notes_that_it_has_crashed_where_the_engine_looks() -> None:
 
     assert "self._crashed = self._new_crashed_event()" in source
     assert "self._crashed.set()" in source
+
+
+def test_a_named_member_leaves_the_group_once_it_has_no_name() -> None:
+    assert "if self.generation > 0 and self._group_instance_id is None:" in inspect.getsource(
+        GroupCoordinator._maybe_leave_group
+    )
 
 
 def test_transport_hands_out_chunks() -> None:

@@ -36,6 +36,7 @@ def test_an_embedded_broker_has_two_partitions_unless_told() -> None:
         ("SEGUE_PARTITIONS", "0"),
         ("SEGUE_REPLICATION", "-1"),
         ("SEGUE_LISTENER_ROWS_MB", "0"),
+        ("SEGUE_MEMBER", "my learner"),
         ("KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI"),
     ],
@@ -43,6 +44,18 @@ def test_an_embedded_broker_has_two_partitions_unless_told() -> None:
 def test_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}='{value}', expected"):
         Settings.from_env({**HERE, name: value})
+
+
+def test_a_named_member_is_one_of_its_role_and_a_child_has_no_name_of_its_parent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SEGUE_MEMBER", "pod-0")
+
+    assert (
+        Settings.from_env({**HERE, "SEGUE_MEMBER": "pod-0"}).membership("keeper")["group_instance_id"] == "keeper-pod-0"
+    )
+    assert "group_instance_id" not in Settings.from_env(HERE).membership("keeper")
+    assert "SEGUE_MEMBER" not in Settings.from_env(HERE).environ()
 
 
 @pytest.mark.parametrize("missing", ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])

@@ -65,10 +65,11 @@ def add_pairs(table: TrackTable, from_rows: Rows, to_rows: Rows, weights: Double
     return rows.astype(np.int32)
 
 
-def score_followers(table: TrackTable, recent: Rows, *, lag_decay: float = 0.8) -> tuple[Rows, Doubles]:
+def score_followers(table: TrackTable, recent: Rows, *, lag_decay: float = 0.8, power: float = 1.0) -> tuple[Rows, Doubles]:
     """What followed the recent tracks, as (rows, scores), unordered.
 
-    recent : int32[h], newest first; each counts `lag_decay` times the one after it, and gives its followers their share of its weight
+    recent : int32[h], newest first; each counts `lag_decay` times the one after it, and gives its followers their weight / its own ** power
+    power : 1 gives shares; 0.5 trusts more what was heard more
 
     >>> table = TrackTable(dims=4)
     >>> one, two = table.add("t:1"), table.add("t:2")
@@ -79,7 +80,7 @@ def score_followers(table: TrackTable, recent: Rows, *, lag_decay: float = 0.8) 
     """
     weights = table.neighbour_weights[recent]
     total = weights.sum(1, keepdims=True)
-    share = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    share = np.divide(weights, total**power, out=np.zeros_like(weights), where=total > 0)
     share *= (lag_decay ** np.arange(len(recent)))[:, None]
     rows, places = np.unique(table.neighbours[recent].ravel(), return_inverse=True)
     scores = np.bincount(places, share.ravel(), len(rows)).astype(np.float64)

@@ -70,6 +70,11 @@ class Radio:
         self._check(query, slate)
         return answer(query, ranked, slate, arms, reached, trace, elapsed_ms())
 
+    def ranked(self, request: PlaylistRequest, at_ms: int) -> tuple[Query, Ranked]:
+        """What the list is made of: every candidate in the order of its utility, before re-ranking and exploration."""
+        query = self._query(request, self._surface(request)[0], at_ms)
+        return query, rank(query, self._candidates(query)[0])
+
     def _query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
         table, listener = self.replica.table, self.replica.listeners.get(request.user_id)
         heard = table.indices(listener.heard[: -HISTORY - 1 : -1])

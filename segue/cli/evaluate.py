@@ -1,6 +1,7 @@
 """`segue evaluate`: a scenario and its baselines, all on the same seeded input."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ class ScenarioName(StrEnum):
     """What is evaluated."""
 
     bandits = "bandits"
+    likes = "likes"
 
 
 def register(app: typer.Typer) -> None:
@@ -25,11 +27,16 @@ def register(app: typer.Typer) -> None:
         seeds: Annotated[int, typer.Option(help="runs, each with the next seed; intervals are over them", min=1)] = 3,
         rounds: Annotated[int, typer.Option(help="of each run", min=1)] = 10_000,
         peers: Annotated[bool, typer.Option(help="others' software too, where it is installed (slow)")] = True,
+        data: Annotated[
+            Path | None, typer.Option(help="folder of the log; what lies beside the project without it")
+        ] = None,
+        ask_every: Annotated[int, typer.Option(help="guess before every n-th like", min=1)] = 1,
         json_path: JsonPath = None,
     ) -> None:
         """Run a scenario beside its baselines; needs no broker.
 
         bandits: what each policy loses against the best of 100 arms in seeded worlds, and how many decisions it makes a second.
+        likes: what is liked next in MovieLens, guessed from the whole catalogue before each like is learnt; one run, with --seed.
         """
         from segue.evaluation.scenarios import SCENARIOS
         from segue.evaluation.scenarios.scenario import Options
@@ -38,7 +45,7 @@ def register(app: typer.Typer) -> None:
         with counting() as progress:
             task = progress.add_task(chosen.name)
             report = chosen.run(
-                Options(seed, seeds, rounds, peers),
+                Options(seed, seeds, rounds, peers, data, ask_every),
                 lambda done, total, now: progress.update(task, completed=done, total=total, description=now),
             )
         console = Console()

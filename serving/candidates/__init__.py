@@ -1,11 +1,13 @@
 """Candidate generation: several channels at once, each with its own idea of what might fit. One a file; `CHANNELS` finds them by name."""
 
 from serving.candidates.channel import Channel
+from serving.candidates.companions import companions
 from serving.candidates.favourites import favourites
 from serving.candidates.followers import followers
 from serving.candidates.fresh import fresh
 from serving.candidates.own_followers import own_followers
 from serving.candidates.popular import popular
+from serving.candidates.same_artist import same_artist
 from serving.candidates.seeds import seeds
 from serving.candidates.taste import by_taste
 from serving.candidates.two_tower import two_tower
@@ -14,6 +16,8 @@ CHANNELS: dict[str, Channel] = {
     "own-followers": own_followers,
     "two-tower": two_tower,
     "followers": followers,
+    "companions": companions,
+    "same-artist": same_artist,
     "favourites": favourites,
     "taste": by_taste,
     "popular": popular,

@@ -1,30 +1,86 @@
-"""What this listener heard after what they heard last, each time before: habits, albums, playlists of their own."""
+"""What this listener heard around earlier times of what they heard last: habits, albums, playlists of their own.
+
+The last plays are laid over every earlier stretch of the listener's plays, skipped ones too, which tell where in an album or playlist they
+are. Where several agree the list goes on from there (`_onward`); and what stood near any of them goes with it, in whatever order (`_around`).
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 
-from online_models.track import Doubles, Rows
+from online_models.listener_rows import SKIP, Heard
+from online_models.track import DAY_MS, Doubles, Rows
 from serving.candidates.channel import NOTHING, best
 from serving.slate import Query
 
-SEEDS, REACH, PLACES = 6, 6, 32  # last tracks; plays after each; earlier times looked at, newest first
-DECAY = 0.8
+SEEDS = 16  # last plays
+FADES, AGREE = 0.8, 1.5  # of a play against the one after it; power of what agrees
+HALF_LIFE_DAYS, OLD = 60.0, 0.05  # of an earlier time, and what is left of it for ever
+AHEAD, BEHIND, AROUND = 10, 6, 12  # plays from where it goes on, before there, and to both sides of an earlier time
+SKIPPED = 0.2  # what a play is worth that was skipped then
+RESTS, AGAIN = 16, 0.4  # last plays, and what is left of the score of what was among them
+PLACES_MAX = 200  # plays that may say something
+
+_ONWARD = np.concatenate([0.6 * 0.8 ** np.arange(BEHIND, 0, -1), 0.8 ** np.arange(AHEAD)])
+_SIDE = 0.9 ** np.arange(1, AROUND + 1)
+_AROUND = np.concatenate([_SIDE[::-1], [0.0], _SIDE])
 
 
 def own_followers(query: Query, limit: int) -> tuple[Rows, Doubles]:
-    """Each time that one of the last tracks was heard before gives what followed it DECAY ** (plays between), on both sides."""
+    """By what was heard where the last plays, or some of them, were heard before."""
     listener = query.listener
-    heard, scores = listener.heard, dict[str, float]()
-    end = len(heard)
-    for lag in range(min(SEEDS, end)):
-        now = end - 1 - lag
-        for place in listener.tracks[heard[now]].places[-PLACES:]:
-            if place >= now:
-                break
-            for distance, track_id in enumerate(heard[place + 1 : place + 1 + REACH]):
-                scores[track_id] = scores.get(track_id, 0.0) + DECAY ** (lag + distance)
-    if not scores:
+    history: Sequence[Heard] = listener.history
+    if listener.events and sum(listener.counts[SKIP + 1 :]):
+        history = [event for event in history if event.kind <= SKIP]
+    places, lags = _earlier(history)
+    if not len(places):
         return NOTHING
+    age_days = (query.at_ms - np.array([history[place].at_ms for place in places.tolist()], np.float64)) / DAY_MS
+    weights = np.exp2(-np.maximum(age_days, 0.0) / HALF_LIFE_DAYS) + OLD
+    worth = _onward(len(history), places, lags, weights) + _around(len(history), places, lags, weights)
+    chosen = np.flatnonzero(worth)
+    if len(chosen) > PLACES_MAX:
+        chosen = chosen[np.argpartition(-worth[chosen], PLACES_MAX)[:PLACES_MAX]]
+    scores = dict[str, float]()
+    for place, value in zip(chosen.tolist(), worth[chosen].tolist(), strict=True):
+        track_id, _, _, kind, *_ = history[place]
+        scores[track_id] = scores.get(track_id, 0.0) + (SKIPPED * value if kind == SKIP else value)
+    for track_id in {event.track_id for event in history[-RESTS:]} & scores.keys():
+        scores[track_id] *= AGAIN
     rows = query.replica.table.indices(list(scores))
     values = np.fromiter(scores.values(), np.float64)
-    known = rows > 0
-    return best(rows[known], values[known], limit)
+    return best(rows[rows > 0], values[rows > 0], limit)
+
+
+def _earlier(history: Sequence[Heard]) -> tuple[Rows, Rows]:
+    """The earlier times of the last plays, and how long ago each of those was: int32[m], int32[m]."""
+    lags_of, end = dict[str, list[int]](), len(history)
+    for lag, event in enumerate(history[: -SEEDS - 1 : -1]):
+        lags_of.setdefault(event.track_id, []).append(lag)
+    found = [
+        (place, lag)
+        for place, event in enumerate(history)
+        if event[0] in lags_of
+        for lag in lags_of[event[0]]
+        if place + lag + 1 < end
+    ]
+    pairs = np.array(found, np.int32).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _onward(size: int, places: Rows, lags: Rows, weights: Doubles) -> Doubles:
+    """Of each play, how much it goes on from where the last plays were heard in this order: float64[size], sum 1."""
+    agreed, newest = np.zeros(size), np.zeros(size)
+    at = places + lags + 1
+    np.add.at(agreed, at, FADES**lags)
+    np.maximum.at(newest, at, weights)
+    spread = np.convolve(agreed**AGREE * newest, _ONWARD)[BEHIND : BEHIND + size]
+    return spread / max(float(spread.sum()), 1e-12)
+
+
+def _around(size: int, places: Rows, lags: Rows, weights: Doubles) -> Doubles:
+    """Of each play, how near it is to an earlier time of one of the last plays: float64[size], sum 1."""
+    near = np.zeros(size)
+    np.add.at(near, places, 0.9**lags * weights)
+    spread = np.convolve(near, _AROUND)[AROUND : AROUND + size]
+    return spread / max(float(spread.sum()), 1e-12)

@@ -1,5 +1,7 @@
 """Each channel proposes what its sentence says, at most as many as it is asked for, and nothing where it knows nothing."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from serving.candidates import CHANNELS
 from serving.candidates.channel import best, propose
 from serving.preranking import prerank
 from serving.surfaces import SURFACES
-from streams.messages import Context, Profile
+from streams.messages import Context, ListeningEvent, Profile
 from tests.builders import NOW_MS, event, request, track
 from tests.serving.worlds import KNOWN, MINUTE_MS, UNKNOWN, candidates, names, query_of, world, world_of
 
@@ -35,7 +37,7 @@ def test_a_channel_proposes_known_tracks_each_once_and_no_more_than_asked(channe
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("channel", ["own-followers", "two-tower", "followers", "favourites", "taste", "seeds"])
+@pytest.mark.parametrize("channel", ["own-followers", "two-tower", "followers", "companions", "same-artist", "favourites", "taste", "seeds"])
 def test_a_channel_that_knows_nothing_of_somebody_proposes_nothing(channel: str) -> None:
     assert proposed(channel, user=UNKNOWN) == []
 
@@ -52,6 +54,80 @@ def test_own_followers_are_what_this_listener_played_after_the_last_track() -> N
     cluster = world_of(*(track(f"t{n}") for n in range(10)), events=[*mine, *others])
 
     assert proposed("own-followers", cluster, user="ann")[0] == "t2"
+
+
+def heard_in_order(*ids: str, skipped: Collection[int] = (), end_ms: int = NOW_MS) -> list[ListeningEvent]:
+    """Ann's plays, a minute each; those at some places were skipped."""
+    return [
+        event("ann", each, "skip" if place in skipped else "play", at_ms=end_ms - (len(ids) - place) * MINUTE_MS)
+        for place, each in enumerate(ids)
+    ]
+
+
+ALBUM = [f"t{n}" for n in range(8)]
+BETWEEN = [f"x{n}" for n in range(20)]
+
+
+def own_followers_of(*earlier: list[ListeningEvent], now: list[ListeningEvent]) -> list[str]:
+    """What is proposed after earlier times, twenty other tracks an hour ago, and the plays of now."""
+    between = heard_in_order(*BETWEEN, end_ms=NOW_MS - HOUR_MS)
+    events = [*(each for part in earlier for each in part), *between, *now]
+    return proposed("own-followers", world_of(*map(track, [*ALBUM, *BETWEEN]), events=events), user="ann")
+
+
+def test_own_followers_go_on_in_the_order_of_the_earlier_time() -> None:
+    found = own_followers_of(heard_in_order(*ALBUM, end_ms=NOW_MS - 30 * HOUR_MS), now=heard_in_order(*ALBUM[:4]))
+
+    assert found[0] == "t4"
+
+
+def test_own_followers_go_on_from_what_was_skipped_too() -> None:
+    now = heard_in_order("t0", "t1", "t2", "t3", "t4", skipped=(2, 3, 4))
+
+    assert own_followers_of(heard_in_order(*ALBUM, end_ms=NOW_MS - 30 * HOUR_MS), now=now)[0] == "t5"
+
+
+def test_own_followers_prefer_the_newer_time_and_what_was_not_skipped_then() -> None:
+    old = heard_in_order("t0", "t1", end_ms=NOW_MS - 2000 * HOUR_MS)
+    apart = heard_in_order(*(f"x{n}" for n in range(20)), end_ms=NOW_MS - 1000 * HOUR_MS)
+    newer = heard_in_order("t0", "t3", end_ms=NOW_MS - 20 * HOUR_MS)
+    skipped = heard_in_order("t0", "t4", skipped=(1,), end_ms=NOW_MS - 10 * HOUR_MS)
+
+    found = own_followers_of(old, apart, newer, apart, skipped, now=heard_in_order("t0"))
+
+    assert [each for each in found if each in ("t1", "t3", "t4")][0] == "t3"
+
+
+def test_own_followers_do_not_count_a_like_as_a_play() -> None:
+    before = heard_in_order("t0", "t1", "t2", end_ms=NOW_MS - 30 * HOUR_MS)
+    liked = event("ann", "t5", "like", at_ms=NOW_MS - 2 * HOUR_MS)
+    cluster = world_of(*(track(f"t{n}") for n in range(6)), events=[*before, liked, *heard_in_order("t0")])
+
+    assert set(proposed("own-followers", cluster, user="ann")) == {"t0", "t1", "t2"}
+
+
+def test_companions_look_back_further_than_followers() -> None:
+    pairs = [
+        event(f"u{user}", each, at_ms=NOW_MS - HOUR_MS * (user + 1) + place * MINUTE_MS)
+        for user in range(5)
+        for place, each in enumerate(["t1", "t2"])
+    ]
+    heard = [event("ann", each, at_ms=NOW_MS - (20 - n) * 1000) for n, each in enumerate(["t1", *(f"x{n}" for n in range(9))])]
+    tracks = [track(f"t{n}") for n in range(4)] + [track(f"x{n}") for n in range(9)]
+    cluster = world_of(*tracks, events=[*pairs, *heard])
+
+    assert "t2" in proposed("companions", cluster, user="ann")
+    assert "t2" not in proposed("followers", cluster, user="ann")
+
+
+def test_same_artist_is_more_of_whom_was_heard_last_the_popular_first() -> None:
+    tracks = [track("t1", "a1"), track("t2", "a1"), track("t3", "a1"), track("t4", "a2"), track("t5", "a3")]
+    heard = [event("ann", "t4", at_ms=NOW_MS - HOUR_MS), event("ann", "t1"), event("bob", "t3")]
+
+    found = proposed("same-artist", world_of(*tracks, events=heard), user="ann")
+
+    assert found.index("t3") < found.index("t2")
+    assert "t5" not in found
 
 
 def test_followers_are_what_everybody_played_after_the_last_track() -> None:

@@ -1,6 +1,7 @@
 """Scenarios of `segue evaluate`: each is named, seeded, and runs itself and its baselines on the same input. A new one is a file here and a row below."""
 
 from segue.evaluation.scenarios.bandits import BANDITS
+from segue.evaluation.scenarios.likes import LIKES
 from segue.evaluation.scenarios.scenario import Scenario
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (BANDITS,)}
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (BANDITS, LIKES)}

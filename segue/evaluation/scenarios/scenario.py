@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Figure = float | int | str
 Progress = Callable[[int, int, str], None]
@@ -9,12 +10,18 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """seed : of the first run; seeds : how many runs, with seeds that follow; rounds : of each; peers : whether others' software runs too."""
+    """What a scenario is told; each takes what it knows.
+
+    seed : of the first run; seeds : how many runs, with seeds that follow; rounds : of each; peers : whether others' software runs too
+    data : where its log is, None for where the scenario expects it; ask_every : every so-manieth event is guessed
+    """
 
     seed: int = 1
     seeds: int = 3
     rounds: int = 10_000
     peers: bool = True
+    data: Path | None = None
+    ask_every: int = 1
 
     @property
     def all_seeds(self) -> range:

@@ -65,7 +65,9 @@ def add_pairs(table: TrackTable, from_rows: Rows, to_rows: Rows, weights: Double
     return rows.astype(np.int32)
 
 
-def score_followers(table: TrackTable, recent: Rows, *, lag_decay: float = 0.8, power: float = 1.0) -> tuple[Rows, Doubles]:
+def score_followers(
+    table: TrackTable, recent: Rows, *, lag_decay: float = 0.8, power: float = 1.0
+) -> tuple[Rows, Doubles]:
     """What followed the recent tracks, as (rows, scores), unordered.
 
     recent : int32[h], newest first; each counts `lag_decay` times the one after it, and gives its followers their weight / its own ** power

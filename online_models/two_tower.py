@@ -17,7 +17,9 @@ class TwoTower:
     """Learns into `table.vectors`; holds nothing else but a short replay buffer and its generator.
 
     history : tracks pooled; decay : of a track against the one after it
-    uniform : uniform negatives per batch; replays : times that an example is learnt again, from the last `replay_max`
+    uniform : uniform negatives per batch
+    replays : times that as many of the last `replay_max` examples are learnt again after a batch of at most `replay_batch`: where little
+    arrives there is time for it, and a full batch costs what it did
 
     >>> table = TrackTable(dims=8)
     >>> rows = np.array([table.add(f"t:{n}") for n in range(20)], np.int32)
@@ -38,7 +40,8 @@ class TwoTower:
         decay: float = 0.9,
         uniform: int = 128,
         l2: float = 1e-4,
-        replays: int = 0,
+        replays: int = 1,
+        replay_batch: int = 128,
         replay_max: int = 4096,
         seed: int = 0,
     ) -> None:
@@ -50,7 +53,7 @@ class TwoTower:
             l2,
             replays,
         )
-        self.rng = np.random.default_rng(seed)
+        self.replay_batch, self.rng = replay_batch, np.random.default_rng(seed)
         self._decay = (decay ** np.arange(history)).astype(np.float32)
         self._replay: deque[tuple[Rows, int]] = deque(maxlen=replay_max)
         self._pool = np.zeros(0, np.int32)
@@ -85,7 +88,7 @@ class TwoTower:
         if not len(target):
             return np.zeros(0, np.int32)
         touched = [self._learn(history, target)]
-        for _ in range(self.replays if self._replay else 0):
+        for _ in range(self.replays if self._replay and len(target) <= self.replay_batch else 0):
             chosen = self.rng.integers(0, len(self._replay), len(target))
             again = [self._replay[place] for place in chosen.tolist()]
             touched.append(

@@ -104,6 +104,10 @@ class _Slots:
                 return f"you often play it around {self._title(self._last_other(row))}"
             case "followers":
                 return f"often heard after {self._title(self._followed(row))}"
+            case "companions":
+                return "others heard it after what you heard lately"
+            case "same-artist" if artist:
+                return f"more of {artist}"
             case "taste" if artist:
                 return f"more of your taste: {artist}"
             case "popular" if self._country:

@@ -30,19 +30,17 @@ def propose(query: Query, channels: Mapping[str, Channel]) -> tuple[Candidates, 
     names = list(query.surface.channels)
     proposals = [channels[name](query, query.surface.channels[name]) for name in names]
     rows, places = np.unique(np.concatenate([rows for rows, _ in proposals]), return_inverse=True)
+    columns = np.repeat(np.arange(len(names)), [len(proposed) for proposed, _ in proposals])
     scores = np.zeros((len(rows), len(names)))
-    start = 0
-    for column, (proposed, values) in enumerate(proposals):
-        at = places[start : start + len(proposed)]
-        start += len(proposed)
-        if len(proposed):
-            scores[at, column] = np.maximum(scores[at, column], _share(values))
+    scores[places, columns] = np.concatenate([_share(values) for _, values in proposals])
     weights = np.array([query.surface.channel_weights.get(name, 0.0) for name in names])
     candidates = Candidates(rows.astype(np.int32), scores, scores @ weights)
     return candidates, {name: len(proposed) for name, (proposed, _) in zip(names, proposals, strict=True)}
 
 
 def _share(values: Doubles) -> Doubles:
+    if not len(values):
+        return values
     if values.min() > 0.0:
         shares: Doubles = values / values.max()
         return shares

@@ -5,6 +5,8 @@ are. Where several agree the list goes on from there (`_onward`); and what stood
 """
 
 from collections.abc import Sequence
+from itertools import compress
+from operator import itemgetter
 
 import numpy as np
 
@@ -19,6 +21,7 @@ HALF_LIFE_DAYS, OLD = 60.0, 0.05  # of an earlier time, and what is left of it f
 AHEAD, BEHIND, AROUND = 10, 6, 12  # plays from where it goes on, before there, and to both sides of an earlier time
 SKIPPED = 0.2  # what a play is worth that was skipped then
 RESTS, AGAIN = 16, 0.4  # last plays, and what is left of the score of what was among them
+NEAR = 0.3  # of what is near an earlier time against what goes on from it
 PLACES_MAX = 200  # plays that may say something
 
 _ONWARD = np.concatenate([0.6 * 0.8 ** np.arange(BEHIND, 0, -1), 0.8 ** np.arange(AHEAD)])
@@ -37,7 +40,7 @@ def own_followers(query: Query, limit: int) -> tuple[Rows, Doubles]:
         return NOTHING
     age_days = (query.at_ms - np.array([history[place].at_ms for place in places.tolist()], np.float64)) / DAY_MS
     weights = np.exp2(-np.maximum(age_days, 0.0) / HALF_LIFE_DAYS) + OLD
-    worth = _onward(len(history), places, lags, weights) + _around(len(history), places, lags, weights)
+    worth = _onward(len(history), places, lags, weights) + NEAR * _around(len(history), places, lags, weights)
     chosen = np.flatnonzero(worth)
     if len(chosen) > PLACES_MAX:
         chosen = chosen[np.argpartition(-worth[chosen], PLACES_MAX)[:PLACES_MAX]]
@@ -57,11 +60,11 @@ def _earlier(history: Sequence[Heard]) -> tuple[Rows, Rows]:
     lags_of, end = dict[str, list[int]](), len(history)
     for lag, event in enumerate(history[: -SEEDS - 1 : -1]):
         lags_of.setdefault(event.track_id, []).append(lag)
+    ids = map(itemgetter(0), history)
     found = [
         (place, lag)
-        for place, event in enumerate(history)
-        if event[0] in lags_of
-        for lag in lags_of[event[0]]
+        for place in compress(range(end), map(lags_of.__contains__, ids))
+        for lag in lags_of[history[place][0]]
         if place + lag + 1 < end
     ]
     pairs = np.array(found, np.int32).reshape(-1, 2)
@@ -70,17 +73,18 @@ def _earlier(history: Sequence[Heard]) -> tuple[Rows, Rows]:
 
 def _onward(size: int, places: Rows, lags: Rows, weights: Doubles) -> Doubles:
     """Of each play, how much it goes on from where the last plays were heard in this order: float64[size], sum 1."""
-    agreed, newest = np.zeros(size), np.zeros(size)
     at = places + lags + 1
-    np.add.at(agreed, at, FADES**lags)
-    np.maximum.at(newest, at, weights)
-    spread = np.convolve(agreed**AGREE * newest, _ONWARD)[BEHIND : BEHIND + size]
+    newest = np.zeros(size)
+    newest[at] = weights  # those of one place are a few plays apart: of nearly one age
+    agreed = np.bincount(at, FADES**lags, size)
+    there = np.flatnonzero(agreed)
+    agreed[there] = agreed[there] ** AGREE * newest[there]
+    spread = np.convolve(agreed, _ONWARD)[BEHIND : BEHIND + size]
     return spread / max(float(spread.sum()), 1e-12)
 
 
 def _around(size: int, places: Rows, lags: Rows, weights: Doubles) -> Doubles:
     """Of each play, how near it is to an earlier time of one of the last plays: float64[size], sum 1."""
-    near = np.zeros(size)
-    np.add.at(near, places, 0.9**lags * weights)
+    near = np.bincount(places, 0.9**lags * weights, size)
     spread = np.convolve(near, _AROUND)[AROUND : AROUND + size]
     return spread / max(float(spread.sum()), 1e-12)

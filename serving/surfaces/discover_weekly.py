@@ -7,7 +7,7 @@ DISCOVER_WEEKLY = Surface(
     channels={"companions": 200, "followers": 100, "two-tower": 300, "taste": 100, "popular": 100, "fresh": 100},
     channel_weights={
         "companions": 1.0,
-        "followers": 0.3,
+        "followers": 1.0,
         "two-tower": 0.3,
         "taste": 0.1,
         "popular": 0.1,

@@ -126,3 +126,16 @@ def test_track_that_follows_several_adds_their_shares() -> None:
     scores = by_track(table, *score_followers(table, rows_of(table, 100)[:2], lag_decay=1.0))
 
     np.testing.assert_allclose(scores[10:12], [1.75, 0.25])
+
+
+def test_what_was_heard_more_is_trusted_more_where_the_power_says_so() -> None:
+    table = TrackTable(dims=4)
+    often, seldom, one, two = (table.add(f"t:{name}") for name in ("often", "seldom", "one", "two"))
+    add_pairs(table, np.array([often, seldom], np.int32), np.array([one, two], np.int32), np.array([9.0, 1.0]))
+    recent = np.array([often, seldom], np.int32)
+
+    shares = dict(zip(*map(np.ndarray.tolist, score_followers(table, recent, lag_decay=1.0)), strict=True))
+    roots = dict(zip(*map(np.ndarray.tolist, score_followers(table, recent, lag_decay=1.0, power=0.5)), strict=True))
+
+    assert shares == {one: 1.0, two: 1.0}
+    assert roots == {one: 3.0, two: 1.0}

@@ -145,3 +145,17 @@ def test_replay_buffer_is_bounded() -> None:
         tower.learn_many(rows[:4, None], rows[4:8])
 
     assert len(tower._replay) == 10
+
+
+def test_a_full_batch_is_not_followed_by_a_replay() -> None:
+    table, rows = plain_table(20)
+    histories, targets = np.tile(rows[:1], (6, 1)), np.tile(rows[5:6], 6)
+    vectors = []
+    for replays in (0, 5):
+        table, rows = plain_table(20)
+        tower = TwoTower(table, uniform=8, replays=replays, replay_batch=5, seed=1)
+        for _ in range(3):
+            tower.learn_many(histories, targets)
+        vectors.append(table.vectors.copy())
+
+    np.testing.assert_array_equal(vectors[0], vectors[1])

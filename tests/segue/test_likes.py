@@ -67,7 +67,9 @@ def test_segue_beats_popularity_where_order_and_taste_tell(films: Path) -> None:
 
     assert figures["guesses"] == LISTENERS * 8
     assert float(figures["segue_hr_at_10"]) > 1.2 * float(figures["popularity_hr_at_10"])
-    assert float(figures["segue_hr_at_10_low"]) < float(figures["segue_hr_at_10"]) < float(figures["segue_hr_at_10_high"])
+    assert (
+        float(figures["segue_hr_at_10_low"]) < float(figures["segue_hr_at_10"]) < float(figures["segue_hr_at_10_high"])
+    )
 
 
 def test_the_same_seed_says_the_same(films: Path) -> None:
@@ -200,4 +202,3 @@ def test_the_command_prints_a_table_and_writes_figures_that_are_explained(films:
         method, _, bound = name.partition(f"_{measure}")
         assert f"`{method.replace('_', '-')}`" in section
         assert f"`…_{measure}{bound}`" in section
-

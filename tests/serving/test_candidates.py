@@ -37,7 +37,9 @@ def test_a_channel_proposes_known_tracks_each_once_and_no_more_than_asked(channe
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("channel", ["own-followers", "two-tower", "followers", "companions", "same-artist", "favourites", "taste", "seeds"])
+@pytest.mark.parametrize(
+    "channel", ["own-followers", "two-tower", "followers", "companions", "same-artist", "favourites", "taste", "seeds"]
+)
 def test_a_channel_that_knows_nothing_of_somebody_proposes_nothing(channel: str) -> None:
     assert proposed(channel, user=UNKNOWN) == []
 
@@ -95,7 +97,7 @@ def test_own_followers_prefer_the_newer_time_and_what_was_not_skipped_then() -> 
 
     found = own_followers_of(old, apart, newer, apart, skipped, now=heard_in_order("t0"))
 
-    assert [each for each in found if each in ("t1", "t3", "t4")][0] == "t3"
+    assert next(each for each in found if each in ("t1", "t3", "t4")) == "t3"
 
 
 def test_own_followers_do_not_count_a_like_as_a_play() -> None:
@@ -112,7 +114,10 @@ def test_companions_look_back_further_than_followers() -> None:
         for user in range(5)
         for place, each in enumerate(["t1", "t2"])
     ]
-    heard = [event("ann", each, at_ms=NOW_MS - (20 - n) * 1000) for n, each in enumerate(["t1", *(f"x{n}" for n in range(9))])]
+    heard = [
+        event("ann", each, at_ms=NOW_MS - (20 - n) * 1000)
+        for n, each in enumerate(["t1", *(f"x{n}" for n in range(9))])
+    ]
     tracks = [track(f"t{n}") for n in range(4)] + [track(f"x{n}") for n in range(9)]
     cluster = world_of(*tracks, events=[*pairs, *heard])
 

@@ -127,9 +127,7 @@ def _add(report: Report, guesses: Guesses, bootstrap: Bootstrap) -> None:
     report.sheets.append(sheet)
 
 
-def _compare(
-    report: Report, guesses: Guesses, bootstrap: Bootstrap, ours: str, key: str, peers: Sequence[str]
-) -> None:
+def _compare(report: Report, guesses: Guesses, bootstrap: Bootstrap, ours: str, key: str, peers: Sequence[str]) -> None:
     """One of ours beside the best of some peers, by HR@10 of the same guesses."""
     hits = {name: guesses.gains(name)["hr_at_10"] for name in (ours, *peers)}
     peer = max(peers, key=lambda name: float(hits[name].mean()))

@@ -1,6 +1,6 @@
 """The read path: how a playlist is made, on one screen.
 
-    request -> candidate generation -> filters -> pre-ranking -> ranking -> re-ranking -> exploration -> answer
+    request -> candidate generation -> filters -> momentum -> pre-ranking -> ranking -> re-ranking -> exploration -> answer
 
 A deadline is kept by falling down a declared ladder (`LADDER`), never by an error: every well-formed request gets a list.
 """
@@ -17,6 +17,7 @@ from serving.candidates.channel import propose
 from serving.exploration import explore
 from serving.favourites import NO_FAVOURITES, favourites_of
 from serving.filters import FILTERS
+from serving.momentum import follow
 from serving.preranking import prerank
 from serving.ranking import rank, unranked
 from serving.replica import Replica
@@ -93,7 +94,7 @@ class Radio:
 
     def _cheap_query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
         """For popular tracks alone: nothing is computed that only the other channels need."""
-        popular = msgspec.structs.replace(surface, channels={"popular": 200}, explore_every=0)
+        popular = msgspec.structs.replace(surface, channels={"popular": 200}, momentum=0.0, explore_every=0)
         listener, none = self.replica.listeners.get(request.user_id), np.zeros(0, np.int32)
         vector, rng = np.zeros(self.replica.table.dims, np.float32), np.random.default_rng(0)
         return Query(request, popular, listener, self.replica, at_ms, None, none, vector, NO_FAVOURITES, rng)
@@ -123,7 +124,7 @@ class Radio:
             mask = keep(query, candidates)
             removed[name] = len(candidates) - int(mask.sum())
             candidates = candidates.take(mask)
-        return prerank(candidates), Trace(proposed, removed)
+        return prerank(follow(query, candidates)), Trace(proposed, removed)
 
     def _rerank(self, query: Query, ranked: Ranked) -> Ranked:
         surface, table = query.surface, self.replica.table

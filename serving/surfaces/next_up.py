@@ -17,13 +17,14 @@ NEXT_UP = Surface(
     channel_weights={
         "own-followers": 1.0,
         "followers": 0.5,
-        "same-artist": 0.2,
+        "same-artist": 0.1,
         "two-tower": 0.1,
-        "favourites": 0.1,
+        "favourites": 0.05,
         "taste": 0.05,
         "popular": 0.05,
         "fresh": 0.01,
     },
     weights={"next": 1.0, "complete": 0.1, "skip": 0.1, "like": 0.05},
+    momentum=0.5,
     explore_every=20,
 )

@@ -11,6 +11,7 @@ class Surface(msgspec.Struct, frozen=True):
     channels : candidates asked of each channel
     channel_weights : of a channel's scores in pre-ranking, and in the `next` part of the utility
     weights : of the objectives in the utility; `next` is the pre-ranking score
+    momentum : how far the list goes on as the last plays did (serving/momentum.py), 0 to 1
     heard_within_ms : what was heard in this time is left out; 0 allows it
     diversity : of maximal marginal relevance, 0 to 1; spacing : places between two tracks of one artist
     familiar : the share of tracks that the listener has heard before, None where it does not matter
@@ -21,6 +22,7 @@ class Surface(msgspec.Struct, frozen=True):
     channels: dict[str, int]
     channel_weights: dict[str, float]
     weights: dict[str, float]
+    momentum: float = 0.0
     heard_within_ms: int = 0
     diversity: float = 0.0
     spacing: int = 0
@@ -39,7 +41,7 @@ class Surface(msgspec.Struct, frozen=True):
                 weights[key] = value
             elif kind == "channel_weights" and key in channel_weights:
                 channel_weights[key] = value
-            elif name in ("diversity", "familiar"):
+            elif name in ("diversity", "familiar", "momentum"):
                 fields[name] = min(1.0, max(0.0, value))
             elif name in ("spacing", "explore_every"):
                 fields[name] = max(0, int(value))

@@ -22,6 +22,7 @@ def test_there_is_a_surface_for_every_name_that_a_request_may_say() -> None:
         ({"diversity": 7.0}, {"diversity": 1.0}),
         ({"diversity": -1.0}, {"diversity": 0.0}),
         ({"familiar": 0.5}, {"familiar": 0.5}),
+        ({"momentum": 7.0}, {"momentum": 1.0}),
         ({"spacing": 4.0}, {"spacing": 4}),
         ({"spacing": 1e300}, {"spacing": 1000}),
         ({"explore_every": -3.0}, {"explore_every": 0}),

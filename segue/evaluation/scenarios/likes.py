@@ -20,6 +20,7 @@ from streams.messages import ListeningEvent, PlaylistRequest
 
 DATA = Path("../shared/data/ml-latest-small")
 REFIT_EVERY = 2000
+FLUSH_LIKES = 32
 SURFACE = "discover-weekly"
 FUSED, TOWER, FOLLOWERS = "segue", "segue-two-tower", "segue-co-listening"
 MEASURES = ("hr_at_10", "recall_at_50", "ndcg_at_10")
@@ -27,14 +28,19 @@ NO_IMPLICIT = "implicit is not installed, so its ALS, BPR and ItemKNN did not pl
 
 
 class Segue:
-    """The whole chain; guesses by the fused list, and by two of its models alone."""
+    """The whole chain; guesses by the fused list, and by two of its models alone.
 
-    def __init__(self, stream: LikeStream, seed: int) -> None:
-        self.cluster = LocalCluster(seed=seed)
+    step : likes learnt together, unless a guess comes before; vectors and counts are handed over after every FLUSH_LIKES
+    """
+
+    def __init__(self, stream: LikeStream, seed: int, *, step: int = 1) -> None:
+        self.cluster = LocalCluster(seed=seed, flush_every=max(1, FLUSH_LIKES // step))
         self.cluster.list_tracks(stream.tracks)
+        self._step, self._heard = step, list[ListeningEvent]()
 
     def ranks(self, event: ListeningEvent) -> dict[str, int]:
         """Places of what was liked, -1 where it is not listed."""
+        self._learn()
         request = PlaylistRequest(event.event_id, event.user_id, SURFACE, LISTED)
         query, ranked = self.cluster.radio.ranked(request, event.at_ms)
         table = self.cluster.replica.table
@@ -50,7 +56,14 @@ class Segue:
         return best(*score_followers(self.cluster.replica.table, query.heard), 10_000)[0]
 
     def learn(self, event: ListeningEvent) -> None:
-        self.cluster.learn([event])
+        self._heard.append(event)
+        if len(self._heard) >= self._step:
+            self._learn()
+
+    def _learn(self) -> None:
+        if self._heard:
+            self.cluster.learn(self._heard)
+            self._heard = []
 
 
 class Simple:
@@ -80,7 +93,8 @@ def guess(stream: LikeStream, options: Options, progress: Progress) -> Guesses:
         numbers.setdefault(event.track_id, len(numbers))
     listeners = {user: number for number, user in enumerate(dict.fromkeys(event.user_id for event in likes))}
     peers = {name: make(options.seed) for name, make in PEERS.items()} if options.peers and has_implicit() else {}
-    segue, simple = Segue(stream, options.seed), Simple(len(numbers))
+    step = min(options.ask_every, FLUSH_LIKES)
+    segue, simple = Segue(stream, options.seed, step=step), Simple(len(numbers))
     refitting = Refitting(peers, len(numbers), len(listeners), every=REFIT_EVERY)
     guesses = Guesses()
     for number, event in enumerate(likes):

@@ -15,6 +15,8 @@ BYTES_MAX = VALUE_BYTES_MAX - 1000  # the worker still adds how fresh it is
 ESCAPED, SLOT_BYTES = 6, 800  # bytes of a character in JSON, and of a slot without its texts, at most
 _REASONS = {
     "two-tower": "close to what you heard lately",
+    "companions": "others heard it after what you heard lately",
+    "same-artist": "of an artist that you heard just now",
     "favourites": "one of your favourites",
     "taste": "more of your taste",
     "popular": "popular now",
@@ -104,8 +106,6 @@ class _Slots:
                 return f"you often play it around {self._title(self._last_other(row))}"
             case "followers":
                 return f"often heard after {self._title(self._followed(row))}"
-            case "companions":
-                return "others heard it after what you heard lately"
             case "same-artist" if artist:
                 return f"more of {artist}"
             case "taste" if artist:

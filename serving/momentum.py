@@ -14,7 +14,7 @@ from online_models.listener_rows import PLAY, SKIP, Heard
 from online_models.track import Doubles
 from serving.slate import Candidates, Query
 
-WINDOW, FADES = 64, 0.8  # last plays looked at; of one against the one after it
+WINDOW, FADES = 40, 0.8  # last plays looked at; of one against the one after it
 USUAL, TRUST = np.array([0.3, 0.1, 0.2]), 0.5  # shares before anything is known, and the plays that they count for
 AGAIN_MS = 2 * 3_600_000  # within which a track is heard again, and not once more
 LEAST = 0.02  # no share is less, or more than all but so much

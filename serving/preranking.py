@@ -4,7 +4,12 @@ import numpy as np
 
 from serving.slate import Candidates
 
-KEPT = 200
+KEPT = 200  # at most
+
+
+def kept_for(size: int) -> int:
+    """How many are ranked for a list of so many: four for each place, and a hundred at least, so that re-ranking has a choice."""
+    return min(KEPT, max(100, 4 * size))
 
 
 def prerank(candidates: Candidates, kept: int = KEPT) -> Candidates:

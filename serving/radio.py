@@ -18,7 +18,7 @@ from serving.exploration import explore
 from serving.favourites import NO_FAVOURITES, favourites_of
 from serving.filters import FILTERS
 from serving.momentum import follow
-from serving.preranking import prerank
+from serving.preranking import kept_for, prerank
 from serving.ranking import rank, unranked
 from serving.replica import Replica
 from serving.reranking.balance import balance
@@ -124,7 +124,7 @@ class Radio:
             mask = keep(query, candidates)
             removed[name] = len(candidates) - int(mask.sum())
             candidates = candidates.take(mask)
-        return prerank(follow(query, candidates)), Trace(proposed, removed)
+        return prerank(follow(query, candidates), kept_for(query.request.size)), Trace(proposed, removed)
 
     def _rerank(self, query: Query, ranked: Ranked) -> Ranked:
         surface, table = query.surface, self.replica.table

@@ -7,15 +7,17 @@ are. Where several agree the list goes on from there (`_onward`); and what stood
 from collections.abc import Sequence
 from itertools import compress
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from online_models.listener_rows import SKIP, Heard
 from online_models.track import DAY_MS, Doubles, Rows
 from serving.candidates.channel import NOTHING, best
 from serving.slate import Query
 
-SEEDS = 16  # last plays
+SEEDS, PLAYS_MAX = 16, 4096  # last plays; plays that are looked through
 FADES, AGREE = 0.8, 1.5  # of a play against the one after it; power of what agrees
 HALF_LIFE_DAYS, OLD = 60.0, 0.05  # of an earlier time, and what is left of it for ever
 AHEAD, BEHIND, AROUND = 10, 6, 12  # plays from where it goes on, before there, and to both sides of an earlier time
@@ -24,15 +26,15 @@ RESTS, AGAIN = 16, 0.4  # last plays, and what is left of the score of what was 
 NEAR = 0.3  # of what is near an earlier time against what goes on from it
 PLACES_MAX = 200  # plays that may say something
 
-_ONWARD = np.concatenate([0.6 * 0.8 ** np.arange(BEHIND, 0, -1), 0.8 ** np.arange(AHEAD)])
-_SIDE = 0.9 ** np.arange(1, AROUND + 1)
-_AROUND = np.concatenate([_SIDE[::-1], [0.0], _SIDE])
+_ONWARD_AT, _AROUND_AT = np.arange(-BEHIND, AHEAD), np.setdiff1d(np.arange(-AROUND, AROUND + 1), [0])
+_ONWARD = np.where(_ONWARD_AT < 0, 0.6, 1.0) * 0.8 ** np.abs(_ONWARD_AT)
+_AROUND = 0.9 ** np.abs(_AROUND_AT)
 
 
 def own_followers(query: Query, limit: int) -> tuple[Rows, Doubles]:
     """By what was heard where the last plays, or some of them, were heard before."""
     listener = query.listener
-    history: Sequence[Heard] = listener.history
+    history: Sequence[Heard] = listener.history[-PLAYS_MAX:]
     if listener.events and sum(listener.counts[SKIP + 1 :]):
         history = [event for event in history if event.kind <= SKIP]
     places, lags = _earlier(history)
@@ -78,13 +80,18 @@ def _onward(size: int, places: Rows, lags: Rows, weights: Doubles) -> Doubles:
     newest[at] = weights  # those of one place are a few plays apart: of nearly one age
     agreed = np.bincount(at, FADES**lags, size)
     there = np.flatnonzero(agreed)
-    agreed[there] = agreed[there] ** AGREE * newest[there]
-    spread = np.convolve(agreed, _ONWARD)[BEHIND : BEHIND + size]
-    return spread / max(float(spread.sum()), 1e-12)
+    return _spread(size, there, agreed[there] ** AGREE * newest[there], _ONWARD_AT, _ONWARD)
 
 
 def _around(size: int, places: Rows, lags: Rows, weights: Doubles) -> Doubles:
     """Of each play, how near it is to an earlier time of one of the last plays: float64[size], sum 1."""
-    near = np.bincount(places, 0.9**lags * weights, size)
-    spread = np.convolve(near, _AROUND)[AROUND : AROUND + size]
-    return spread / max(float(spread.sum()), 1e-12)
+    return _spread(size, places, 0.9**lags * weights, _AROUND_AT, _AROUND)
+
+
+def _spread(size: int, places: NDArray[Any], weights: Doubles, offsets: NDArray[Any], fades: Doubles) -> Doubles:
+    """What stands at some places, spread over those around them: float64[size], sum 1."""
+    at = places[:, None] + offsets
+    inside = (at >= 0) & (at < size)
+    spread = np.bincount(at[inside], (weights[:, None] * fades)[inside], size).astype(np.float64)
+    total: Doubles = spread / max(float(spread.sum()), 1e-12)
+    return total

@@ -259,6 +259,7 @@ async def test_stop_answers_what_was_taken_commits_and_leaves() -> None:
         await asyncio.wait_for(world.worker.stop(), DEADLINE_S)
 
         assert world.consumer.commits == [{P0: 2}]
+        assert world.consumer.leaves
         assert all(each.stopped for each in (world.consumer, world.producer, world.listeners, world.tracks))
 
 

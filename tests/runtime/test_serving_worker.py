@@ -35,6 +35,8 @@ class World:
         self.tracks = Listeners()
         self.worker._consumer, self.worker._producer = self.consumer, self.producer
         self.worker._listeners, self.worker._tracks = self.listeners, self.tracks
+        for stop in (self.tracks.stop, self.listeners.stop, self.producer.stop, self.worker._leave):
+            self.worker._clients.push_async_callback(stop)
         self.sent = self.producer.sent
 
     async def assign(self, *tps: TopicPartition) -> None:

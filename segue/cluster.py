@@ -98,10 +98,10 @@ class RunningCluster:
             pause_s = pauses.after(time.monotonic() - began)
             self.say(f"the broker's process has ended; starting it again in {pause_s:g} s")
             await asyncio.sleep(pause_s)
-            kafka.launch()
             try:
+                kafka.launch()
                 await kafka.answers()
-            except BrokerError as error:  # policy: said, and tried again
+            except (BrokerError, OSError) as error:  # policy: said, and tried again
                 self.say(str(error))
 
     async def _ready(self) -> None:

@@ -36,6 +36,11 @@ class Monitor:
         await self._follower.start()
         await self._follower.caught_up()
 
+    def check(self) -> None:
+        """Raise where it cannot go on: its figures stand still then."""
+        if self._follower is not None:
+            self._follower.check()
+
     async def stop(self) -> None:
         """Stop following."""
         if self._follower is not None:

@@ -3,10 +3,10 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,9 +17,8 @@ PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STOP_S = 15.0
 REFUSED_PAUSE_S = 60.0  # somebody must decide first: what is there is looked at again now and then
 STEADY_S = 60.0  # after so long the next failure counts as the first
-LOG_BYTES_MAX = (
-    10_000_000  # a greater log is set aside, in place of the one that was before, when the process is started
-)
+# When the process is started, a greater log is set aside, in place of the one that was before.
+LOG_BYTES_MAX = 10_000_000
 LINE_SAID_MAX = 600  # of a last line, characters: what to do stands at its end
 _LINE_BYTES_MAX = 1_000_000
 
@@ -54,10 +53,8 @@ class Worker:
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self.name, self.argv, self.log, self.say = name, list(argv), log, say
-        self.env = {
-            "SEGUE_MEMBER": f"{socket.gethostname()}-{os.getpid()}-{name}",
-            **env,
-        }  # none but this one is so called
+        # its name in its group, which it keeps when it is started again; none but this one is so called
+        self.env = {**env, "SEGUE_MEMBER": f"{name}-{uuid.uuid4().hex}"}
         self.pauses_s = pauses_s
         self.restarts = 0
         self.ready = asyncio.Event()
@@ -117,6 +114,7 @@ class Worker:
         """
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        self.ready.clear()
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.argv,

@@ -33,8 +33,8 @@ class Topic:
 _ROWS = (
     ("min.cleanable.dirty.ratio", "0.2"),
     ("segment.ms", "600000"),
-    ("segment.bytes", "16777216"),
-    ("max.message.bytes", "16777216"),
+    ("segment.bytes", "8388608"),
+    ("max.message.bytes", "8388608"),
 )
 # A person's rows: what a tombstone replaces leaves the disk within a day, however seldom the rows change.
 _PERSONAL = ("max.compaction.lag.ms", "86400000")

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 
@@ -89,6 +90,7 @@ async def faust_table(settings: Settings, events: int) -> float:
         broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
         broker_credentials=credentials(settings),
         store="memory://",
+        datadir=tempfile.gettempdir(),  # nothing is kept there; Faust would make a folder where we stand
         web_enabled=False,
         autodiscover=False,
         topic_disable_leader=True,

@@ -19,6 +19,7 @@ from segue.benchmarks.throughput import _say
 from segue.client import SegueClient, request_for
 from segue.cluster import RunningCluster
 from segue.embedded.kafka import EmbeddedKafka
+from segue.errors import SituationError
 from segue.evaluation.metrics import percentile
 from segue.simulation.catalogue import Catalogue, make_catalogue
 from segue.simulation.listing import Listing
@@ -31,6 +32,7 @@ from streams.topics import LISTENERS_CHANGELOG
 LIKES = 20
 PROBES = 40  # listeners that are probed in turn
 WARM_S = 4.0
+NEW_TRACK_S_MAX = 30.0
 
 
 async def measure_freshness(
@@ -52,10 +54,15 @@ async def measure_freshness(
                     await listing.produce(catalogue.tracks)
                 prober = _Prober(settings, client, catalogue)
                 await prober.start()
-                load = asyncio.create_task(_load(client, catalogue, seconds + WARM_S + 60.0, events_per_s))
+                load = asyncio.create_task(
+                    _load(client, catalogue, seconds + WARM_S + new_tracks * NEW_TRACK_S_MAX, events_per_s)
+                )
                 await asyncio.sleep(WARM_S)
                 await prober.probe(seconds, requests_per_s)
                 fresh = [await prober.new_track(number) for number in range(new_tracks)]
+                if load.done():  # what was measured without it is no figure
+                    load.result()
+                    raise SituationError("the load ended before what it was to load was measured")
                 load.cancel()
                 await asyncio.wait([load])
                 await prober.stop()
@@ -108,7 +115,7 @@ class _Prober:
 
     async def probe(self, seconds: float, per_s: float) -> None:
         """Round trips at a steady rate; a listener has one at a time."""
-        began, running = time.perf_counter(), set[asyncio.Task[None]]()
+        began, running = time.perf_counter(), list[asyncio.Task[None]]()
         counts = [0] * PROBES
         busy: set[int] = set()
         for number in range(int(seconds * per_s)):
@@ -117,8 +124,7 @@ class _Prober:
                 busy.add(who)
                 counts[who] += 1
                 task = asyncio.create_task(self._round_trip(f"probe-{who}", counts[who], number))
-                running.add(task)
-                task.add_done_callback(running.discard)
+                running.append(task)
                 task.add_done_callback(partial(_done, busy, who))
             await asyncio.sleep(max(0.0, began + (number + 1) / per_s - time.perf_counter()))
         await asyncio.gather(*running)
@@ -155,7 +161,7 @@ class _Prober:
             await self.client.produce(self._play(f"liker-{number}-{liker}", track.track_id, "like"))
         await self.client.flush()
         began, asked = time.perf_counter(), 0
-        while time.perf_counter() - began < 30.0:
+        while time.perf_counter() - began < NEW_TRACK_S_MAX:
             playlist = await self.client.playlist(request_for(f"u{asked}", surface="discover-weekly", size=30))
             asked += 1
             if any(slot.track_id == track.track_id for slot in playlist.tracks):

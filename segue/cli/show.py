@@ -117,6 +117,7 @@ class Show:
     @property
     def _done(self) -> int:
         """Events that learners have learnt, or knew already, or refused."""
+        self.monitor.check()
         return self.monitor.events_learnt + self.monitor.duplicates + self.monitor.refused
 
     def summary(self) -> dict[str, Any]:

@@ -132,4 +132,9 @@ def _forget_all(folder: Path) -> None:
             f"--fresh with KAFKA_BOOTSTRAP_SERVERS={elsewhere}: that Kafka keeps what was learnt; "
             "begin anew there by another SEGUE_TOPIC_PREFIX, without --fresh"
         )
-    shutil.rmtree(folder / "data", ignore_errors=True)
+    try:
+        shutil.rmtree(folder / "data")
+    except FileNotFoundError:  # nothing was learnt there yet
+        return
+    except OSError as error:
+        raise InputError(f"--fresh: {error.filename} cannot be removed: {error.strerror}") from error

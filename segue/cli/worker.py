@@ -22,7 +22,8 @@ def register(app: typer.Typer) -> None:
         """Run one worker until SIGTERM or Ctrl-C.
 
         Workers of a kind share the partitions; killed at any moment, the next one goes on where it was. Settings come from the
-        environment: KAFKA_BOOTSTRAP_SERVERS, SEGUE_TOPIC_PREFIX, and KAFKA_* for TLS and SASL.
+        environment: KAFKA_BOOTSTRAP_SERVERS, SEGUE_TOPIC_PREFIX, SEGUE_MEMBER (its own name, where it is started again under it),
+        SEGUE_LISTENER_ROWS_MB, and KAFKA_* for TLS and SASL; docs/operations.md has all of them.
         """
         settings = find_settings()
         if kind is Kind.learner:

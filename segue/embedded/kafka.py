@@ -245,6 +245,7 @@ share.coordinator.state.topic.replication.factor={copies}
 share.coordinator.state.topic.min.isr={insync}
 group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=16777216
+log.cleaner.backoff.ms=5000
 log.segment.delete.delay.ms=1000
 message.max.bytes=16777216
 replica.fetch.max.bytes=16777216

@@ -5,6 +5,7 @@ The group's offsets follow what was answered and acknowledged (`_commit`), so th
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -63,6 +64,9 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._committed: dict[TopicPartition, int] = {}
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._clients = (
+            contextlib.AsyncExitStack()
+        )  # what is to be stopped, whether or not its start has come to its end
         self._assigned = asyncio.Event()
         self._known = asyncio.Event()  # the listeners of all assigned partitions are known
 
@@ -76,9 +80,12 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         }
         self._tracks = Follower(settings, everything, self._replica.apply, failed=end_process)
         self._listeners = Follower(settings, {}, self._replica.apply, failed=end_process)
+        self._clients.push_async_callback(self._tracks.stop)
+        self._clients.push_async_callback(self._listeners.stop)
         await self._tracks.start()
         await self._listeners.start()
         self._producer = AIOKafkaProducer(**settings.client(), enable_idempotence=True)
+        self._clients.push_async_callback(self._producer.stop)
         await self._producer.start()
         await self._tracks.caught_up()
         while self._replica.tick():
@@ -93,6 +100,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             auto_offset_reset="earliest",  # what was asked before the first worker came is answered too
             fetch_max_wait_ms=WAIT_MS,
         )
+        self._clients.push_async_callback(self._leave)
         self._consumer.subscribe([settings.topic(PLAYLIST_REQUESTS)], listener=self)
         await self._consumer.start()
         await self._assigned.wait()
@@ -111,11 +119,11 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
                 task.cancel()
             await asyncio.wait(others)
             await self._commit()
-        if (consumer := vars(self).get("_consumer")) is not None:
-            leave_when_stopped(consumer)
-        for name in ("_consumer", "_producer", "_listeners", "_tracks"):
-            if (started := vars(self).get(name)) is not None:  # a signal may have come before it was
-                await started.stop()
+        await self._clients.aclose()
+
+    async def _leave(self) -> None:
+        leave_when_stopped(self._consumer)
+        await self._consumer.stop()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Answer nothing more until the listeners of what is assigned next are known; tell the group what was answered."""

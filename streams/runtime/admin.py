@@ -42,11 +42,24 @@ async def create_topics(settings: Settings) -> list[str]:
                 if code == TopicAuthorizationFailedError.errno:
                     raise AccessError(lacking(Right("topic", settings.topic(name), "Create"), settings, "admin"))
                 raise TopicsError(f"Kafka refused topic {settings.topic(name)}: error {code} {text[0] if text else ''}")
-        async with asyncio.timeout(VISIBLE_S):  # brokers hear of new topics a moment after they are made
-            while len(there := await _topics(admin, settings)) < len(TOPICS):
-                await asyncio.sleep(0.05)
+        there = await _visible(admin, settings)
         _groups(settings, there)  # somebody else may have made some of them at the same moment
         return [name for name, (code, *_) in errors.items() if code == 0]
+
+
+async def _visible(admin: AIOKafkaAdminClient, settings: Settings) -> dict[str, int]:
+    """All topics, once brokers have heard of those that were just made."""
+    there = dict[str, int]()
+    try:
+        async with asyncio.timeout(VISIBLE_S):
+            while len(there := await _topics(admin, settings)) < len(TOPICS):
+                await asyncio.sleep(0.05)
+    except TimeoutError as error:
+        missing = [settings.topic(topic) for topic in TOPICS if topic.name not in there]
+        raise TopicsError(
+            f"{', '.join(missing)}: made, and not there {VISIBLE_S:g} s later; are all brokers well? Try again"
+        ) from error
+    return there
 
 
 async def count_partitions(settings: Settings) -> dict[str, int]:

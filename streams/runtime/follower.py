@@ -24,7 +24,7 @@ class Follower:
     """Feeds `apply(logical topic, partition, rows)` with every row of some partitions, in their order; watermark rows are left out.
 
     topics : partitions by logical topic
-    failed : called where it cannot go on; without it the next `caught_up` raises
+    failed : called where it cannot go on; without it the next `caught_up` or `check` raises
     """
 
     def __init__(
@@ -68,6 +68,10 @@ class Follower:
         """Wait until all that was there when it was asked for has been applied."""
         if self._error is None:
             await self._caught_up.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what it failed with, where it has: what it fed then grows old."""
         if self._error is not None:
             raise self._error
 

@@ -26,13 +26,16 @@ from streams.topics import BY_NAME
 log = logging.getLogger(__name__)
 LOOK_S = 1.0  # so often it is looked whether rows and inputs belong together, though nothing arrives
 STEP_MAX, STEP_BYTES_MAX = 2000, 8 << 20
+# While a step is computed nothing else of its process runs, heartbeats and rebalances neither. One record may cost a hundred times another:
+# after a restart each listener's history is decoded when they come first.
+STEP_S, STEP_FIRST = 0.2, 100
 BUFFERED_MAX, BUFFERED_BYTES_MAX = 20_000, 64 << 20
 
 
 class Partition:
     """The inputs of one partition number, applied by one processor.
 
-    step_max, step_bytes_max : of the records of one step, but always one
+    step_max, step_bytes_max : of the records of one step, but always one; of those, as many as STEP_S has time for by what the last step took
     buffered_max, buffered_bytes_max : of the records that wait; where there are as many, no more are fetched until half of them are gone. What was
     on its way then still comes: at most two fetches of each input
     """
@@ -51,6 +54,7 @@ class Partition:
         self.store, self.consumer, self.processor = store, consumer, store.processor
         self.step_max, self.step_bytes_max = step_max, step_bytes_max
         self.buffered_max, self.buffered_bytes_max = buffered_max, buffered_bytes_max
+        self._at_once = min(STEP_FIRST, step_max)  # records of the next step
         self.records = self.steps = self.lost_to_retention = 0
         self.restored = asyncio.Event()
         self._buffer: deque[Record] = deque()
@@ -92,7 +96,7 @@ class Partition:
         self._buffer.extend(records)
         self._bytes += bytes_of(records)
         self._arrived.set()
-        if self._fills(self.step_max, self.step_bytes_max):
+        if self._fills(self._at_once, self.step_bytes_max):
             self._full.set()
         if self._fills(self.buffered_max, self.buffered_bytes_max):
             self._held = True
@@ -161,7 +165,7 @@ class Partition:
 
     def _take(self) -> list[Record]:
         buffer = self._buffer
-        records = [buffer.popleft() for _ in range(min(self.step_max, len(buffer)))]
+        records = [buffer.popleft() for _ in range(min(self._at_once, len(buffer)))]
         size = bytes_of(records)
         while size > self.step_bytes_max and len(records) > 1:
             buffer.appendleft(records.pop())
@@ -171,7 +175,7 @@ class Partition:
             return records
         if not self._buffer:
             self._arrived.clear()
-        if not self._fills(self.step_max, self.step_bytes_max):
+        if not self._fills(self._at_once, self.step_bytes_max):
             self._full.clear()
         if self._held and not self._fills(self.buffered_max / 2, self.buffered_bytes_max / 2):
             self._held = False
@@ -183,7 +187,10 @@ class Partition:
 
     async def _step(self, records: Sequence[Record], *, flush: bool) -> None:
         now_ms = time.time_ns() // 1_000_000
+        began = time.monotonic()
         step, fresh = next_step(self.processor, records, self.store.watermarks, now_ms, flush=flush)
+        if fresh and not flush:
+            self._at_once = records_in_time(self._at_once, len(fresh), time.monotonic() - began, self.step_max)
         if not fresh and not step:
             return
         await self.store.commit(step, {record.topic: record.offset + 1 for record in fresh})
@@ -266,6 +273,17 @@ class Partition:
             "restore_s": self.store.restore_s,
             "lost_to_retention": self.lost_to_retention,
         }
+
+
+def records_in_time(before: int, records: int, took_s: float, most: int) -> int:
+    """How many records the next step may take, after one of `records` of at most `before`: as many as fit into STEP_S, up to twice as many, and `most`.
+
+    >>> records_in_time(100, 100, 0.01, 2000), records_in_time(100, 100, 0.4, 2000), records_in_time(100, 3, 0.01, 2000)
+    (200, 50, 100)
+    """
+    if records < before and took_s <= STEP_S:
+        return before
+    return max(1, min(int(records * STEP_S / max(took_s, 1e-9)), 2 * before, most))
 
 
 def bytes_of(records: Sequence[Record]) -> int:

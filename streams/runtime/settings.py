@@ -12,10 +12,9 @@ from streams.topics import Topic
 
 PARTITIONS = 4
 ROWS_MB = 1024
-SESSION_MS, HEARTBEAT_MS = (
-    6000,
-    1000,
-)  # a member who is silent for so long has left; 6000 is the least that brokers allow
+# A member who is silent for a session has left; brokers allow no shorter one than 6 s, unless told. Who has a name is given the time of
+# a restart on a busy machine.
+SESSION_MS, NAMED_SESSION_MS, HEARTBEAT_MS = 6000, 10_000, 1000
 EMBEDDED_PARTITIONS = 2  # broker and workers share the cores there, and the cost of a transaction is a partition's
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -103,7 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "SEGUE_PARTITIONS": str(self.partitions),
             "SEGUE_REPLICATION": str(self.replication),
             "SEGUE_LISTENER_ROWS_MB": str(self.listener_rows_mb),
-            "SEGUE_MEMBER": self.member,
+            "SEGUE_MEMBER": None,  # names one process, and a child is another
             "KAFKA_SECURITY_PROTOCOL": self.security_protocol,
             "KAFKA_SASL_MECHANISM": self.sasl_mechanism,
             "KAFKA_SASL_USERNAME": self.sasl_username,
@@ -129,7 +128,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def membership(self, role: str) -> dict[str, Any]:
         """What a consumer is told about its group: a named member keeps its place in it for as long as a restart takes (KIP-345)."""
-        named = {"group_instance_id": f"{role}-{self.member}"} if self.member else {}
+        named = (
+            {"group_instance_id": f"{role}-{self.member}", "session_timeout_ms": NAMED_SESSION_MS}
+            if self.member
+            else {}
+        )
         return {
             "group_id": f"{self.prefix}segue-{role}",
             "session_timeout_ms": SESSION_MS,

@@ -18,7 +18,7 @@ from tests.integration.ledger import until
 
 RECOVERED_S = 90.0  # what takes longer is called a hang
 PAUSES_S = (0.5,)  # a kill is no failure of the worker's own: the pauses do not grow
-STOPPED_S = 9.0  # of a zombie: past the session timeout of 6 s
+STOPPED_S = 13.0  # of a zombie: past the session timeout of 10 s
 
 
 class Crew:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
@@ -207,6 +208,11 @@ class RequestConsumer:
         self.polls, self.stopped = 0, False
         self.commits: list[dict[TopicPartition, int]] = []
         self.error: Exception | None = None
+        self._coordinator = SimpleNamespace(_group_instance_id="serving-1")
+
+    @property
+    def leaves(self) -> bool:
+        return self._coordinator._group_instance_id is None
 
     def assignment(self) -> set[TopicPartition]:
         return set(self.assigned)

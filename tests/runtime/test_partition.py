@@ -1,16 +1,20 @@
 """One partition of one worker: what was delivered is applied once and in order, or the process ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from faust.types.tuples import TP
 
+from streams.runtime import partition as partition_module
 from streams.runtime.exits import CHUNK_LOST, FAILED, REFUSED
 from streams.runtime.partition import Partition
 from streams.runtime.transport import Chunk, Epoch
+from streams.steps import Record, Step
 from tests.runtime.fakes import DEADLINE_S, Ended, Group, MemoryStore, Rec, turns, until
 
 EVENTS, PROFILES = TP("p-events", 3), TP("p-profiles", 3)
@@ -102,6 +106,27 @@ async def test_a_step_takes_no_more_than_it_may() -> None:
         await until(lambda: partition.records == 5)
 
         assert [marks["events"] for _, marks in store.commits] == [2, 4, 5]
+
+
+async def test_a_step_takes_as_many_records_as_there_is_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that takes a tenth of a second, the others nothing: two fit into a step, and twice as many into each that was quick."""
+    store, clock = MemoryStore(), SimpleNamespace(now_s=0.0, time_ns=time.time_ns)
+    clock.monotonic = lambda: clock.now_s
+    monkeypatch.setattr(partition_module, "time", clock)
+    step = store.processor.step
+
+    def slow(records: Sequence[Record], now_ms: int) -> Step:
+        clock.now_s += 0.1 * sum(record.offset < 100 for record in records)
+        return step(records, now_ms)
+
+    monkeypatch.setattr(store.processor, "step", slow)
+    store.may_open.clear()
+    async with running(store) as partition:
+        await partition.put(EVENTS, chunk(range(120)))
+        store.may_open.set()
+        await until(lambda: partition.records == 120)
+
+        assert [marks["events"] for _, marks in store.commits] == [100, 102, 106, 114, 120]
 
 
 async def resting(partition: Partition) -> None:

@@ -35,6 +35,8 @@ class World:
         self.tracks = Listeners()
         self.worker._consumer, self.worker._producer = self.consumer, self.producer
         self.worker._listeners, self.worker._tracks = self.listeners, self.tracks
+        for stop in (self.tracks.stop, self.listeners.stop, self.producer.stop, self.worker._leave):
+            self.worker._clients.push_async_callback(stop)
         self.sent = self.producer.sent
 
     async def assign(self, *tps: TopicPartition) -> None:
@@ -259,6 +261,7 @@ async def test_stop_answers_what_was_taken_commits_and_leaves() -> None:
         await asyncio.wait_for(world.worker.stop(), DEADLINE_S)
 
         assert world.consumer.commits == [{P0: 2}]
+        assert world.consumer.leaves
         assert all(each.stopped for each in (world.consumer, world.producer, world.listeners, world.tracks))
 
 

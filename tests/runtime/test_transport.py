@@ -6,8 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types.tuples import TP
 
+from streams.runtime.engine import Engine
+from streams.runtime.settings import Settings
 from streams.runtime.transport import Chunk, ChunkConsumer, ConsumerThread
 
 EVENTS, PROFILES = TP("listening-events", 0), TP("listeners", 0)
@@ -185,3 +188,24 @@ async def test_faust_drops_nothing_that_is_handed_out(fetched: list[int], left: 
 
     assert [record.offset for record in chunk.records] == fetched
     assert consumer._read_offset[EVENTS] == left
+
+
+async def test_a_thread_that_is_stopped_in_order_leaves_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiokafka tells the group nothing where its coordinator has a name."""
+    thread, names = thread_of(Group({})), list[str | None]()
+    thread._consumer = SimpleNamespace(_coordinator=SimpleNamespace(_group_instance_id="learner-1"))  # type: ignore[assignment]
+
+    async def stop(self: Any) -> None:
+        names.append(self._consumer._coordinator._group_instance_id)
+
+    monkeypatch.setattr(AIOKafkaConsumerThread, "on_thread_stop", stop)
+
+    await thread.on_thread_stop()
+
+    assert names == [None]
+
+
+def test_an_engine_is_a_named_member() -> None:
+    engine = Engine(Settings(bootstrap="nowhere:9", member="pod-0"), "learner", lambda _: None, [])  # type: ignore[arg-type,return-value]
+
+    assert engine._app.conf.consumer_group_instance_id == "learner-pod-0"

@@ -9,10 +9,21 @@ import pytest
 import segue.supervisor
 from segue.supervisor import REFUSED_PAUSE_S, STEADY_S, Pauses, Worker, segue_argv
 from streams.runtime.exits import REFUSED
+from streams.runtime.settings import Settings
 
 
 def worker(folder: Path, said: list[str], *argv: str) -> Worker:
     return Worker("dreamer", argv, {}, folder / "dreamer.log", said.append)
+
+
+def test_each_worker_has_a_name_of_its_own_in_its_group_whatever_its_surroundings_say(tmp_path: Path) -> None:
+    first, second = (
+        Worker("learner", (), {"SEGUE_MEMBER": "pod-0"}, tmp_path / "learner.log", print).env["SEGUE_MEMBER"]
+        for _ in "ab"
+    )
+
+    assert len({first, second, "pod-0"}) == 3
+    assert Settings.from_env({"KAFKA_BOOTSTRAP_SERVERS": "here:9", "SEGUE_MEMBER": first}).member == first
 
 
 def python(code: str) -> tuple[str, ...]:

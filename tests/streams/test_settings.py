@@ -55,7 +55,7 @@ def test_a_named_member_is_one_of_its_role_and_a_child_has_no_name_of_its_parent
         Settings.from_env({**HERE, "SEGUE_MEMBER": "pod-0"}).membership("keeper")["group_instance_id"] == "keeper-pod-0"
     )
     assert "group_instance_id" not in Settings.from_env(HERE).membership("keeper")
-    assert "SEGUE_MEMBER" not in Settings.from_env(HERE).environ()
+    assert "SEGUE_MEMBER" not in Settings.from_env({**HERE, "SEGUE_MEMBER": "pod-0"}).environ()
 
 
 @pytest.mark.parametrize("missing", ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])

@@ -5,11 +5,10 @@ Listener tower: decayed pooling of the *input* vectors of what was heard (a trac
 and uniform ones; each logit is corrected by the log of how often its track is drawn (Bengio & Senecal 2008; Yi et al. 2019). AdaGrad.
 """
 
-from collections import deque
-
 import numpy as np
 import scipy.sparse
 
+from online_models.replay_buffer import ReplayBuffer
 from online_models.track import COLUMN, Floats, Rows, TrackTable
 
 
@@ -55,7 +54,7 @@ class TwoTower:
         )
         self.replay_batch, self.rng = replay_batch, np.random.default_rng(seed)
         self._decay = (decay ** np.arange(history)).astype(np.float32)
-        self._replay: deque[tuple[Rows, int]] = deque(maxlen=replay_max)
+        self.replay = ReplayBuffer(replay_max, history)
         self._pool = np.zeros(0, np.int32)
         self._events = 0.0
         self._age = 0
@@ -88,14 +87,10 @@ class TwoTower:
         if not len(target):
             return np.zeros(0, np.int32)
         touched = [self._learn(history, target)]
-        for _ in range(self.replays if self._replay and len(target) <= self.replay_batch else 0):
-            chosen = self.rng.integers(0, len(self._replay), len(target))
-            again = [self._replay[place] for place in chosen.tolist()]
-            touched.append(
-                self._learn(np.stack([old for old, _ in again]), np.array([row for _, row in again], np.int32))
-            )
+        rounds = self.replays if len(self.replay) and len(target) <= self.replay_batch else 0
+        touched += [self._learn(*self.replay.draw(len(target), self.rng)) for _ in range(rounds)]
         if self.replays:
-            self._replay.extend(zip(history.copy(), target.tolist(), strict=True))
+            self.replay.add(history, target)
         return np.unique(np.concatenate(touched))
 
     def _learn(self, history: Rows, target: Rows) -> Rows:

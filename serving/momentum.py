@@ -58,7 +58,8 @@ def shares_of(listener: Listener) -> Doubles:
             shares = FADES * shares + (_same_artist(before, event), again, new)
             weight, before = FADES * weight + 1.0, event
         last_ms[track_id] = event.at_ms
-    return (shares + TRUST * USUAL) / (weight + TRUST)  # type: ignore[no-any-return]
+    trusted: Doubles = (shares + TRUST * USUAL) / (weight + TRUST)
+    return trusted
 
 
 def _same_artist(before: Heard | None, event: Heard) -> bool:

@@ -90,7 +90,7 @@ class Bootstrap:
         self._drawn = rng.multinomial(self._size, np.full(self._size, 1.0 / max(1, self._size)), SAMPLES)
 
     def _sums(self, gains: Doubles) -> Doubles:
-        sums: Doubles = self._drawn @ np.bincount(self._places, gains, self._size)
+        sums: Doubles = self._drawn.astype(np.float64) @ np.bincount(self._places, gains, self._size)
         return sums
 
     def interval(self, gains: Doubles) -> tuple[float, float]:

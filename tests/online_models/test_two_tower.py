@@ -144,7 +144,7 @@ def test_replay_buffer_is_bounded() -> None:
     for _ in range(5):
         tower.learn_many(rows[:4, None], rows[4:8])
 
-    assert len(tower._replay) == 10
+    assert len(tower.replay) == 10
 
 
 def test_a_full_batch_is_not_followed_by_a_replay() -> None:

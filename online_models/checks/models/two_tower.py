@@ -1,5 +1,6 @@
 """The two-tower model."""
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,9 +27,9 @@ def _ask(tower: TwoTower) -> Doubles:
 
 def _restore(tower: TwoTower) -> TwoTower:
     again = TwoTower(restored(tower.table, backwards=False), uniform=tower.uniform)
-    again.rng.bit_generator.state = (
-        tower.rng.bit_generator.state
-    )  # negatives are drawn by the caller's seed, no row holds it
+    # negatives are drawn by the caller's seed, and what is learnt again is what came last: no row holds either
+    again.rng.bit_generator.state = tower.rng.bit_generator.state
+    again.replay = copy.deepcopy(tower.replay)
     return again
 
 

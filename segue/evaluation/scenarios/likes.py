@@ -16,12 +16,12 @@ from segue.evaluation.like_stream import LISTED, Bootstrap, Guesses, LikeStream,
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
 from serving.candidates.channel import best
 from serving.slate import Query
-from streams.messages import ListeningEvent, PlaylistRequest
+from streams.messages import ListeningEvent, PlaylistRequest, Surface
 
 DATA = Path("../shared/data/ml-latest-small")
 REFIT_EVERY = 2000
 FLUSH_LIKES = 32
-SURFACE = "discover-weekly"
+SURFACE: Surface = "discover-weekly"
 FUSED, TOWER, FOLLOWERS = "segue", "segue-two-tower", "segue-co-listening"
 MEASURES = ("hr_at_10", "recall_at_50", "ndcg_at_10")
 NO_IMPLICIT = "implicit is not installed, so its ALS, BPR and ItemKNN did not play: pip install 'segue[peers]'"

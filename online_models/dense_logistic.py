@@ -1,8 +1,8 @@
 """River's logistic regression where every example has the same features: several of them side by side, on arrays, in micro-batches.
 
 River keeps weights by name and loops over them. Here they are one float64 matrix, a row per model; the arithmetic is River's (`losses.Log`,
-`clip_gradient`, AdaGrad with its schedule), on arrays. A micro-batch is predicted and stepped at once; in batches of one the numbers are those of River's
-stock model, which the tests hold.
+`clip_gradient`, online Newton steps), on arrays. A micro-batch is predicted and stepped at once; in batches of one, and without drift, the
+numbers are those of River's stock model, which the tests hold.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,42 @@ from river import optim
 from online_models.track import Doubles
 
 
-class DenseAdaGrad(optim.AdaGrad):
-    """River's AdaGrad (Duchi et al. 2011) on matrices. g2 : float64, sums of squared gradients, of the weights' shape."""
+class DenseNewton(optim.Newton):
+    """River's online Newton step (Hazan et al. 2007) on matrices: features that say the same share a step, whatever their scales.
 
-    def __init__(self, lr: float, shape: tuple[int, ...], eps: float = 1e-8) -> None:
+    drift : added to the diagonal of an inverse for each example that it learns, up to 1 / eps: what was learnt long ago holds less
+    inverse : float64[k, size, size], of eps * I + the sum of the gradients' outer products, by model
+    g2 : float64[k, size], sums of squared gradients: what a release before the curvature's rows goes on from
+    """
+
+    def __init__(self, lr: float, shape: tuple[int, int], *, eps: float = 20.0, drift: float = 2e-7) -> None:
         super().__init__(lr, eps)
+        self.drift = drift
         self.g2: Doubles = np.zeros(shape)
+        self.inverse: Doubles = np.tile(np.eye(shape[1]) / eps, (shape[0], 1, 1))
 
     def step_many(self, w: Doubles, slopes: Doubles, x: Doubles, x_squared: Doubles) -> None:
         """Step `w` float64[k, size] along examples x float64[n, size], by the loss's slopes float64[n, k] in what `w` scores."""
         self.g2 += (slopes * slopes).T @ x_squared
-        gradient = slopes.T @ x
-        gradient *= self.learning_rate
-        gradient /= np.sqrt(self.g2 + self.eps)
-        w -= gradient
+        taught = (slopes != 0.0).sum(0)
+        for place in np.flatnonzero(taught).tolist():
+            self._step(w[place], self.inverse[place], slopes[:, place, None] * x, self.drift * int(taught[place]))
         self.n_iterations += len(x)
+
+    def _step(self, w: Doubles, inverse: Doubles, gradients: Doubles, drift: float) -> None:
+        """One model, in place, by the Woodbury identity; gradients : float64[n, size]."""
+        reached = gradients @ inverse
+        inner = reached @ gradients.T
+        inner.flat[:: len(inner) + 1] += 1.0
+        solved = np.linalg.solve(inner, reached)
+        w -= self.learning_rate * solved.sum(0)
+        inverse -= reached.T @ solved
+        diagonal = inverse.ravel()[:: len(w) + 1]
+        diagonal += drift * (diagonal < 1.0 / self.eps)
+
+    def take_squares(self, place: int, squares: Doubles) -> None:
+        """Go on from the sums of squared gradients alone, as if no two features had anything in common."""
+        self.g2[place], self.inverse[place] = squares, np.diag(1.0 / (self.eps + squares))
 
 
 class DenseLogisticRegressions:
@@ -37,7 +58,7 @@ class DenseLogisticRegressions:
     batch : examples of a micro-batch
     w : float64[len(priors), size]
 
-    >>> models = DenseLogisticRegressions(2, priors=[0.5, 0.5], lr=0.1)
+    >>> models = DenseLogisticRegressions(2, priors=[0.5, 0.5])
     >>> x, labels, weights = np.array([[1.0, 0.0]]), np.array([[True, False]]), np.array([[1.0, 0.0]])
     >>> for _ in range(50):
     ...     before = models.learn_many(x, labels, weights)
@@ -50,16 +71,17 @@ class DenseLogisticRegressions:
         size: int,
         *,
         priors: Sequence[float],
-        lr: float,
+        lr: float = 1.0,
         intercept_lr: float = 0.01,
         clip_gradient: float = 2.0,
-        batch: int = 8,
+        drift: float = 2e-7,
+        batch: int = 16,
     ) -> None:
         rates = np.array(priors, np.float64)
         self.intercepts: Doubles = np.log(rates / (1.0 - rates))
         self.w: Doubles = np.zeros((len(rates), size))
         self.intercept_lr, self.clip_gradient, self.batch = intercept_lr, clip_gradient, batch
-        self.optimizer = DenseAdaGrad(lr, self.w.shape)
+        self.optimizer = DenseNewton(lr, (len(rates), size), drift=drift)
 
     def predict_many(self, x: Doubles) -> Doubles:
         """The probabilities of True, float64[n, len(priors)], of x float64[n, size]."""

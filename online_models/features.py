@@ -1,30 +1,18 @@
-"""Listener x track x context -> features: one function for learning and for serving.
+"""Listener x track x context -> features: one function for learning and for serving; docs/features.md is their table.
 
-Gathering is cheap and per candidate (plain numbers read from the rows); the arithmetic is vectorised over all candidates of a request or all
-events of a step. All is known when a play *begins*: gaps are counted from the end of the last play to the beginning of this one, in whole
-minutes, since some logs know no more and a finer gap would tell how long this play lasted.
-
-Rates are shrunk to a prior: (skips + m * prior) / (plays + m), and enter as logits; sums are forward-decayed (`track`).
+Gathering (`gathering`) is cheap and per candidate; the arithmetic here is vectorised over all candidates of a request or all events of a
+step. All is known when a play *begins*. Rates are shrunk to a prior, (skips + m * prior) / (plays + m), and enter as logits, those of a part
+as the difference from the listener's; sums are forward-decayed (`track`).
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from online_models.gathering import CONTEXT, MEMORY, context_of, memory_of, tracks_of
 from online_models.listener import Listener
-from online_models.recollection import NOTHING, OUTCOMES, SESSION_GAP_MS
-from online_models.track import COLUMN, HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
-
-CONTEXT = (
-    *("at_ms", "hour", "gap_ms", "session_plays", "session_skips", "plays", "skips", "hour_plays", "hour_skips"),
-    *("pace_plays", "pace_skips"),
-    *(f"habit_plays_{table}" for table in range(4)),
-    *(f"habit_skips_{table}" for table in range(4)),
-    *(f"share_{lag}" for lag in (1, 2, 3)),
-    *(f"outcome_{lag}" for lag in range(1, OUTCOMES + 1)),
-)
-MEMORY = ("plays", "skips", "last_ms", "artist_plays", "artist_skips", "artist_last_ms", "liked")
-TRACK = ("plays", "skips", "artist_plays", "artist_skips", "likes")
+from online_models.recollection import FINISHED, OUTCOMES, RATE, SKIPPED
+from online_models.track import Doubles, Rows, TrackTable, forward_decay
 
 FEATURES = (
     *("listener_rate", "hour_rate", "hour_plays", "session_rate", "pace_rate", "pace_plays"),
@@ -35,78 +23,17 @@ FEATURES = (
     *("outcome_1x2", "outcome_1x2x3", "gap", "new_session", "session_depth"),
     *("since_track", "new_track", "since_artist", "new_artist", "liked", "sin_hour", "cos_hour"),
     *("hour_rate_x_track", "outcome_x_track", "outcome_x_artist", "outcome_x_gap"),
+    *("swift_1", "swift_2", "swift_3", "finishing", "ordered", "length", "skip_run", "play_run"),
+    *("heard_1", "heard_2", "heard_1_instantly", "heard_1_briefly", "last_gap", "no_gap", "short_gap"),
+    *("swift_track", "swift_artist", "track_finished", "track_skipped", "artist_finished", "artist_skipped"),
+    *("track_ago", "artist_ago", "track_just_heard", "track_days_ago", "follows", "same_artist", "same_artist_2"),
+    *("same_track", "track_pull", "artist_pull"),
+    *("follows_x_outcome", "follows_x_track", "same_artist_x_outcome", "swift_x_pull", "new_x_swift", "swift_x_artist"),
 )
-_MINUTE_MS, _PACE_MS, _HOUR_MS = 60_000.0, 180_000.0, 3_600_000.0
-_PRIOR = 0.35  # of skipping, before anything is known
+_MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000.0, 3_600_000.0, 86_400_000.0
 # seen from years before an event (a late event, a replayed request) its weight is without bound, and a rate of 1 has no logit
 _PLAYS_MAX = 1e6  # of one listener
-_EVERYBODYS_PLAYS_MAX = 1e9
-
-
-def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple[float, ...]:
-    """A listener as they stand when something begins at `at_ms`; `hour` is local, 0 to 23, else UTC is taken. Order: CONTEXT."""
-    hour = at_ms // 3_600_000 % 24 if hour is None else hour
-    since_ms = max(0, at_ms - listener.last_ms)
-    fade, pace = 2.0 ** (-since_ms / _HOUR_MS), 2.0 ** (-since_ms / _PACE_MS)
-    same_session = since_ms <= SESSION_GAP_MS
-    endings, pause, pace_at, hour_at = listener.habit_places(at_ms)
-    plays, skips = listener.habit_plays, listener.habit_skips
-    return (
-        at_ms,
-        hour,
-        since_ms,
-        listener.session_plays if same_session else 0,
-        listener.session_skips if same_session else 0,
-        listener.plays,
-        listener.skips,
-        listener.hour_plays * fade,
-        listener.hour_skips * fade,
-        listener.pace_plays * pace,
-        listener.pace_skips * pace,
-        plays[endings],
-        plays[pause],
-        plays[pace_at],
-        plays[hour_at],
-        skips[endings],
-        skips[pause],
-        skips[pace_at],
-        skips[hour_at],
-        *listener.shares,
-        *listener.outcomes,
-    )
-
-
-def memory_of(listener: Listener, track_id: str, artist_id: str | None) -> tuple[float, ...]:
-    """What a listener did with a track and its artist before. Order: MEMORY."""
-    track = listener.tracks.get(track_id, NOTHING)
-    artist = listener.artists.get(artist_id, NOTHING) if artist_id is not None else NOTHING
-    return (
-        track.plays,
-        track.skips,
-        track.last_ms,
-        artist.plays,
-        artist.skips,
-        artist.last_ms,
-        track_id in listener.liked,
-    )
-
-
-@np.errstate(over="ignore")
-def tracks_of(table: TrackTable, rows: Rows, at_ms: Doubles | float) -> Doubles:
-    """What everybody did with these tracks and their artists, float64[n, len(TRACK)], decayed to `at_ms` (one, or one per row)."""
-    own, artist = table.counts[rows], table.counts[table.parts[rows, 1]]
-    weight = forward_decay(at_ms, HALF_LIFE_DAYS["plays_90d"])
-    plays, skips = COLUMN["plays_90d"], COLUMN["skips_90d"]
-    return np.stack(
-        [
-            np.minimum(own[:, plays] / weight, _EVERYBODYS_PLAYS_MAX),
-            np.minimum(own[:, skips] / weight, _EVERYBODYS_PLAYS_MAX),
-            np.minimum(artist[:, plays] / weight, _EVERYBODYS_PLAYS_MAX),
-            np.minimum(artist[:, skips] / weight, _EVERYBODYS_PLAYS_MAX),
-            own[:, COLUMN["likes"]],
-        ],
-        axis=1,
-    )
+_AT, _OF = {name: place for place, name in enumerate(CONTEXT)}, {name: place for place, name in enumerate(MEMORY)}
 
 
 def _decayed(sums: Doubles, weight: Doubles) -> Doubles:
@@ -119,7 +46,15 @@ def _logit(rate: Doubles) -> Doubles:
     return logit
 
 
-@np.errstate(over="ignore")
+def _flag(which: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> Doubles:
+    return which.astype(np.float64)
+
+
+def _columns(rows: Doubles, places: dict[str, int], *names: str) -> list[Doubles]:
+    return [rows[:, places[name]] for name in names]
+
+
+@np.errstate(over="ignore", invalid="ignore")
 def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
     """The features, float64[n, len(FEATURES)].
 
@@ -127,53 +62,130 @@ def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
     memory : float64[n, len(MEMORY)]
     tracks : float64[n, len(TRACK)]
     """
+    moment, own = _moment(context), _own(context, memory)
+    columns = {**moment, **own, **_everybody(tracks)}
+    gap, outcome = moment["gap"], context[:, _AT["outcome_1"]]
+    columns |= {
+        "hour_rate_x_track": moment["hour_rate"] * own["listener_track_rate"],
+        "outcome_x_track": moment["outcome_1"] * own["listener_track_rate"],
+        "outcome_x_artist": moment["outcome_1"] * own["listener_artist_rate"],
+        "outcome_x_gap": outcome * gap,
+        "follows_x_outcome": own["follows"] * moment["outcome_1"],
+        "follows_x_track": own["follows"] * own["swift_track"],
+        "same_artist_x_outcome": own["same_artist"] * moment["outcome_1"],
+        "swift_x_pull": moment["swift_1"] * own["track_pull"],
+        "new_x_swift": own["new_track"] * moment["swift_1"],
+        "swift_x_artist": moment["swift_1"] * own["swift_artist"],
+    }
+    out = np.empty((len(memory), len(FEATURES)))
+    for place, name in enumerate(FEATURES):
+        out[:, place] = columns[name]
+    return out
+
+
+def _moment(context: Doubles) -> dict[str, Doubles]:
+    """How somebody listens now, whatever comes; float64[n] each, or [1]."""
     at_ms, hour, gap_ms, depth, session_skips, plays, skips, hour_plays, hour_skips, pace_plays, pace_skips = context[
         :, :11
     ].T
-    habit_plays, habit_skips, shares, outcomes = (
-        context[:, 11:15],
-        context[:, 15:19],
-        context[:, 19:22],
-        context[:, 22:],
-    )
-    weight_30, weight_60, weight_90 = (forward_decay(at_ms, days) for days in (30.0, 60.0, 90.0))
-    rate = (_decayed(skips, weight_30) + 5.0 * _PRIOR) / (_decayed(plays, weight_30) + 5.0)
+    weight_30, weight_60 = forward_decay(at_ms, 30.0), forward_decay(at_ms, 60.0)
+    rate = (_decayed(skips, weight_30) + 5.0 * RATE) / (_decayed(plays, weight_30) + 5.0)
     base = _logit(rate)
-    recent = _logit((hour_skips + 2.0 * rate) / (hour_plays + 2.0)) - base
-    session = _logit((session_skips + 2.0 * rate) / (depth + 2.0)) - base
-    pace = _logit((pace_skips + rate) / (pace_plays + 1.0)) - base
-    habit_plays, habit_skips = (_decayed(sums, weight_60[:, None]) for sums in (habit_plays, habit_skips))
-    shrunk = (habit_skips + 5.0 * rate[:, None]) / (habit_plays + 5.0)
-    habits = _logit(shrunk) - base[:, None]
-
-    own_plays, artist_plays = _decayed(memory[:, 0], weight_90), _decayed(memory[:, 3], weight_60)
-    track_rate = _logit((_decayed(memory[:, 1], weight_90) + rate) / (own_plays + 1.0)) - base
-    artist_rate = _logit((_decayed(memory[:, 4], weight_60) + 2.0 * rate) / (artist_plays + 2.0)) - base
-    everyone = _logit(np.asarray((tracks[:, 1] + 5.0 * _PRIOR) / (tracks[:, 0] + 5.0)))
-    everyone_artist = _logit(np.asarray((tracks[:, 3] + 5.0 * _PRIOR) / (tracks[:, 2] + 5.0)))
-
+    habit_plays, habit_skips = (_decayed(sums, weight_60[:, None]) for sums in (context[:, 11:15], context[:, 15:19]))
+    habits = (_logit((habit_skips + 5.0 * rate[:, None]) / (habit_plays + 5.0)) - base[:, None]).T
     gap = np.floor(gap_ms / _MINUTE_MS)
     damp = np.exp(-gap / 30.0)
-    last = outcomes * damp[:, None]
-    log_gap = np.log1p(np.minimum(gap, 100_000.0)) / 4.0
-    never, never_artist = memory[:, 2] <= 0, memory[:, 5] <= 0
-    since = np.where(never, 0.0, np.log1p(np.maximum(at_ms - memory[:, 2], 0.0) / _HOUR_MS) / 5.0)
-    since_artist = np.where(never_artist, 0.0, np.log1p(np.maximum(at_ms - memory[:, 5], 0.0) / _HOUR_MS) / 5.0)
+    shares, outcomes = (context[:, 19:22] / 100.0 - 0.5).T * damp, context[:, 22 : 22 + OUTCOMES].T * damp
     angle = hour * (2.0 * np.pi / 24.0)
-    columns = (
-        *(base, recent, np.log1p(hour_plays) / 3.0, session, pace, np.log1p(pace_plays)),
-        *(*habits.T, *(shares / 100.0 - 0.5).T * damp),
-        *(track_rate, np.log1p(own_plays), artist_rate, np.log1p(artist_plays) / 2.0),
-        *(everyone, np.log1p(tracks[:, 0]) / 3.0, everyone_artist, np.log1p(tracks[:, 4]) / 3.0),
-        *last.T,
-        *(last[:, 0] * last[:, 1], last[:, 0] * last[:, 1] * last[:, 2], log_gap, gap > 30.0, np.log1p(depth) / 3.0),
-        *(since, never, since_artist, never_artist, memory[:, 6], np.sin(angle), np.cos(angle)),
-        *(recent * track_rate, last[:, 0] * track_rate, last[:, 0] * artist_rate, outcomes[:, 0] * log_gap),
+    return {
+        "listener_rate": base,
+        "hour_rate": _logit((hour_skips + 2.0 * rate) / (hour_plays + 2.0)) - base,
+        "hour_plays": np.log1p(hour_plays) / 3.0,
+        "session_rate": _logit((session_skips + 2.0 * rate) / (depth + 2.0)) - base,
+        "pace_rate": _logit((pace_skips + rate) / (pace_plays + 1.0)) - base,
+        "pace_plays": np.log1p(pace_plays),
+        **dict(zip(("habit_endings", "habit_pause", "habit_pace", "habit_hour"), habits, strict=True)),
+        **{f"share_{lag}": share for lag, share in enumerate(shares, 1)},
+        **{f"outcome_{lag}": outcome for lag, outcome in enumerate(outcomes, 1)},
+        "outcome_1x2": outcomes[0] * outcomes[1],
+        "outcome_1x2x3": outcomes[0] * outcomes[1] * outcomes[2],
+        "gap": np.log1p(np.minimum(gap, 100_000.0)) / 4.0,
+        "new_session": _flag(gap > 30.0),
+        "no_gap": _flag(gap < 1.0),
+        "short_gap": _flag(gap < 10.0),
+        "session_depth": np.log1p(depth) / 3.0,
+        "sin_hour": np.sin(angle),
+        "cos_hour": np.cos(angle),
+        **_streak(context),
+    }
+
+
+def _streak(context: Doubles) -> dict[str, Doubles]:
+    """How the last plays went, by their number whatever the time between them."""
+    heard_1, heard_2, length, pause_ms, skip_run, play_run = _columns(
+        context, _AT, "heard_1_s", "heard_2_s", "length_s", "pause_ms", "skip_run", "play_run"
     )
-    out = np.empty((len(memory), len(FEATURES)))
-    for place, column in enumerate(columns):
-        out[:, place] = column
-    return out
+    return {
+        **{name: context[:, _AT[name]] - RATE for name in ("swift_1", "swift_2", "swift_3")},
+        "finishing": context[:, _AT["finishing"]] - 0.5,
+        "ordered": context[:, _AT["ordered"]],
+        "length": np.log1p(length) / 2.0 - 2.0,
+        "skip_run": np.log1p(skip_run) / 2.0,
+        "play_run": np.log1p(play_run) / 2.0,
+        "heard_1": np.log1p(heard_1) / 2.0 - 2.0,
+        "heard_2": np.log1p(heard_2) / 2.0 - 2.0,
+        "heard_1_instantly": _flag(heard_1 < 1.5),
+        "heard_1_briefly": _flag(heard_1 < 5.0),
+        "last_gap": np.log1p(np.minimum(pause_ms / _MINUTE_MS, 100_000.0)) / 4.0,
+    }
+
+
+def _own(context: Doubles, memory: Doubles) -> dict[str, Doubles]:
+    """What the listener did with the track and its artist before, float64[n] each."""
+    at_ms, plays, skips, number = _columns(context, _AT, "at_ms", "plays", "skips", "number")
+    weight_30, weight_60, weight_90 = (forward_decay(at_ms, days) for days in (30.0, 60.0, 90.0))
+    rate = (_decayed(skips, weight_30) + 5.0 * RATE) / (_decayed(plays, weight_30) + 5.0)
+    columns: dict[str, Doubles] = {}
+    for what, prefix, weight, shrink, doubt in (
+        ("track", "", weight_90, 1.0, 0.3),
+        ("artist", "artist_", weight_60, 2.0, 0.5),
+    ):
+        its_plays, its_skips, last_ms, swift, pull, doubts, ending, last = _columns(
+            memory,
+            _OF,
+            *(prefix + name for name in ("plays", "skips", "last_ms", "swift", "pull", "doubt", "ending", "number")),
+        )
+        kept, never = _decayed(its_plays, weight), last_ms <= 0
+        since_ms = np.maximum(at_ms - last_ms, 0.0)
+        columns |= {
+            f"listener_{what}_rate": _logit((_decayed(its_skips, weight) + shrink * rate) / (kept + shrink))
+            - _logit(rate),
+            f"listener_{what}_plays": np.log1p(kept) / (1.0 if what == "track" else 2.0),
+            f"since_{what}": np.where(never, 0.0, np.log1p(since_ms / _HOUR_MS) / 5.0),
+            f"new_{what}": _flag(never),
+            f"swift_{what}": swift - RATE,
+            f"{what}_pull": np.clip(pull / weight, -1e6, 1e6) / (_decayed(doubts, weight) + doubt),
+            f"{what}_finished": _flag(~never & (ending == FINISHED)),
+            f"{what}_skipped": _flag(~never & (ending == SKIPPED)),
+            f"{what}_ago": np.where(never, 2.0, np.log1p(np.maximum(number - last, 0.0)) / 5.0),
+        }
+        if what == "track":
+            columns["track_just_heard"] = _flag(~never & (number - last < 30.0))
+            columns["track_days_ago"] = _flag(~never & (since_ms < 3.0 * _DAY_MS))
+    for name in ("liked", "follows", "same_artist", "same_artist_2", "same_track"):
+        columns[name] = memory[:, _OF[name]]
+    return columns
+
+
+def _everybody(tracks: Doubles) -> dict[str, Doubles]:
+    """What everybody did with the track and its artist, float64[n] each."""
+    plays, skips, artist_plays, artist_skips, likes = tracks.T
+    return {
+        "track_rate": _logit(np.asarray((skips + 5.0 * RATE) / (plays + 5.0))),
+        "track_plays": np.log1p(plays) / 3.0,
+        "artist_rate": _logit(np.asarray((artist_skips + 5.0 * RATE) / (artist_plays + 5.0))),
+        "like_rate": np.log1p(likes) / 3.0,
+    }
 
 
 def features_of(
@@ -196,6 +208,5 @@ def features_of(
     memory = np.array([memory_of(listener, *pair) for pair in zip(ids, artists, strict=True)], np.float64).reshape(
         -1, len(MEMORY)
     )
-    return features(
-        np.array([context_of(listener, at_ms, hour)], np.float64), memory, tracks_of(table, rows, float(at_ms))
-    )
+    context = np.array([context_of(listener, at_ms, hour)], np.float64)
+    return features(context, memory, tracks_of(table, rows, float(context[0, _AT["at_ms"]])))

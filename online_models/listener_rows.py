@@ -36,8 +36,8 @@ class Heard(NamedTuple):
 
     @property
     def start_ms(self) -> int:
-        """When it began: what was known then is what it may be predicted from."""
-        return self.at_ms - self.played_ms
+        """When it began, a moment at least before it ended: what was known then is what it may be predicted from."""
+        return self.at_ms - (self.played_ms or 1)
 
 
 class Profile(msgspec.Struct, frozen=True, array_like=True):

@@ -1,8 +1,9 @@
-"""The ranker: one logistic regression per objective, AdaGrad, learnt online: all examples of a step, in their order, in micro-batches.
+"""The ranker: one logistic regression per objective, online Newton steps: all examples of a step, in their order, in micro-batches.
 
 A block of the topic `ranker-weights` is one objective's weights of one learner partition, with the number of examples that they saw and a
 histogram of predictions by outcome, made before learning. Blocks of all partitions are averaged by examples (`RankerMix`), which is what
-serving multiplies candidates with; McMahan et al. 2013 for the model, McMahan et al. 2017 for the averaging.
+serving multiplies candidates with; Hazan et al. 2007 for the steps, McMahan et al. 2017 for the averaging. A block's curvature, which only
+its learner goes on from, is a row beside it, written as often as a hundredth of the examples is new.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02}
 OBJECTIVES = tuple(PRIORS)
 BINS = 200
 BLOCK = b"r"
+CURVATURE = "/curvature"  # after the name of an objective
+_CURVATURE_SHARE = 0.01
 _VERSION = b"\x01"
 
 
@@ -36,6 +39,13 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
     histogram: bytes
 
 
+class Curvature(msgspec.Struct, frozen=True, array_like=True):
+    """The inverse of an objective's sum of outer products of gradients: float32, the upper triangle, row by row."""
+
+    features: list[str]
+    inverse: bytes
+
+
 class Ranker:
     """All objectives of one learner partition; columns of labels, weights and probabilities are in the order of OBJECTIVES.
 
@@ -48,11 +58,12 @@ class Ranker:
     ([False, True, False], [True, False, False])
     """
 
-    def __init__(self, *, lr: float = 0.05) -> None:
-        self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()), lr=lr)
+    def __init__(self) -> None:
+        self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()))
         self.examples = np.zeros(len(OBJECTIVES), np.int64)
         self.histograms = np.zeros((len(OBJECTIVES), 2, BINS), np.int64)
         self._written = self.examples.copy()  # examples when the blocks were last written
+        self._curved = self.examples.copy()  # and when their curvatures were
 
     def predict_many(self, x: Doubles) -> Doubles:
         """Probabilities, float64[n, len(OBJECTIVES)], of x float64[n, len(FEATURES)]."""
@@ -86,24 +97,63 @@ class Ranker:
         )
         return _VERSION + msgspec.msgpack.encode(block)
 
+    def encode_curvature(self, objective: str) -> bytes:
+        """An objective's curvature as a row."""
+        inverse = self.model.optimizer.inverse[OBJECTIVES.index(objective)]
+        triangle = inverse[np.triu_indices(len(inverse))].astype(np.float32)
+        return _VERSION + msgspec.msgpack.encode(Curvature(list(FEATURES), triangle.tobytes()))
+
     def changed_rows(self) -> dict[bytes, bytes]:
-        """Blocks that have changed since the last call."""
-        changed = [name for place, name in enumerate(OBJECTIVES) if self.examples[place] != self._written[place]]
+        """Blocks that have changed since the last call, with the curvatures that have changed enough; goes on from those as they are written."""
+        rows = dict[bytes, bytes]()
+        for place, name in enumerate(OBJECTIVES):
+            seen = self.examples[place]
+            if seen == self._written[place]:
+                continue
+            rows[BLOCK + name.encode()] = self.encode(name)
+            if seen - self._curved[place] >= _CURVATURE_SHARE * seen:
+                rows[BLOCK + (name + CURVATURE).encode()] = curvature = self.encode_curvature(name)
+                self.model.optimizer.inverse[place] = self._inverse(curvature)
+                self._curved[place] = seen
         self._written = self.examples.copy()
-        return {BLOCK + name.encode(): self.encode(name) for name in changed}
+        return rows
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Go on from a block of this partition; one of an objective that is no more is left alone, features that are new start at zero."""
+        """Go on from a row of this partition; one of an objective that is no more is left alone, features that are new start at zero."""
         name = key[1:].decode()
-        if value is None or name not in OBJECTIVES:
+        objective = name.removesuffix(CURVATURE)
+        if value is None or objective not in OBJECTIVES:
             return
-        place, block, model = OBJECTIVES.index(name), decode_block(value), self.model
+        place, model = OBJECTIVES.index(objective), self.model
+        if name.endswith(CURVATURE):
+            model.optimizer.inverse[place] = self._inverse(value)
+            self._curved[place] = max(1, self._curved[place])
+            return
+        block = decode_block(value)
         self.examples[place] = self._written[place] = block.examples
         model.intercepts[place] = block.intercept
         model.optimizer.n_iterations = max(model.optimizer.n_iterations, block.iterations)
         model.w[place] = _in_order(block, block.weights)
-        model.optimizer.g2[place] = _in_order(block, block.squared)
+        squares = _in_order(block, block.squared)
+        if self._curved[place]:
+            model.optimizer.g2[place] = squares
+        else:
+            model.optimizer.take_squares(place, squares)
         self.histograms[place] = _histogram(block)
+
+    def _inverse(self, value: bytes) -> Doubles:
+        """A curvature in the order of FEATURES; those that it does not know stand alone."""
+        check_version(value)
+        row = msgspec.msgpack.decode(value[1:], type=Curvature)
+        size, known = len(row.features), {name: place for place, name in enumerate(row.features)}
+        theirs = np.zeros((size, size))
+        ours: Doubles = np.eye(len(FEATURES)) / self.model.optimizer.eps
+        theirs[np.triu_indices(size)] = np.frombuffer(row.inverse, np.float32)
+        theirs = np.triu(theirs) + np.triu(theirs, 1).T
+        kept = [place for place, name in enumerate(FEATURES) if name in known]
+        at = [known[FEATURES[place]] for place in kept]
+        ours[np.ix_(kept, kept)] = theirs[np.ix_(at, at)]
+        return ours
 
 
 class RankerMix:
@@ -145,12 +195,17 @@ class RankerMix:
         )
 
 
-def decode_block(value: bytes) -> Block:
-    """A block from its bytes; ValueError where another version wrote it."""
+def check_version(value: bytes) -> None:
+    """ValueError where a newer release wrote a row."""
     if value[:1] != _VERSION:
         raise ValueError(
             f"ranker block version {value[:1]!r}, expected {_VERSION!r}: a newer release wrote it, update this one"
         )
+
+
+def decode_block(value: bytes) -> Block:
+    """A block from its bytes; ValueError where another version wrote it."""
+    check_version(value)
     return msgspec.msgpack.decode(value[1:], type=Block)
 
 

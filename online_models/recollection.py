@@ -13,26 +13,42 @@ OUTCOMES = 4
 FAVOURITES = 200
 HABITS = (27, 27, 72, 72)  # sizes of the tables of `Recollection.habit_places`
 FINISHED, LEFT, SKIPPED = range(3)  # how a play ended
+SWIFT = (0.5, 0.25, 0.08)  # how much of each rate by plays the newest play is
+RATE = 0.35  # of skipping, before anything is known
 _HOUR_MS, _MINUTE_MS, _PACE_MS = 3_600_000, 60_000, 180_000
+_FINISHING, _LENGTH, _ORDER = 0.15, 0.2, 0.15
+_TRACK_SWIFT, _ARTIST_SWIFT = 0.4, 0.2
 
 
 class Memory:
-    """A listener's plays and skips of one track or one artist: forward-decayed sums, exact count, when last (Unix epoch, ms)."""
+    """A listener's plays and skips of one track or one artist.
 
-    __slots__ = ("count", "last_ms", "places", "plays", "skips")
+    plays, skips : forward-decayed; count : exact; last_ms : when last, Unix epoch
+    swift : its rate of skipping by plays, the newest weigh most
+    pull, doubt : sums of how much more it was skipped than the moment led to expect, and of the variance of that, forward-decayed
+    number : of the listener's play that was its last; ending : how that ended, 0 where there was none; before : the track before that
+    places : of a track, where it stands in `Recollection.heard`
+    """
+
+    __slots__ = ("before", "count", "doubt", "ending", "last_ms", "number", "places", "plays", "pull", "skips", "swift")
 
     def __init__(self) -> None:
-        self.plays = self.skips = 0.0
-        self.count = 0
-        self.last_ms = 0
-        self.places: list[int] = []  # of a track: where it stands in `Recollection.heard`
+        self.plays = self.skips = self.pull = self.doubt = 0.0
+        self.swift = RATE
+        self.count = self.last_ms = self.number = 0
+        self.ending = LEFT
+        self.before = ""
+        self.places: list[int] = []
 
-    def learn_one(self, at_ms: int, weight: float, skipped: bool) -> None:
-        """Take a play that ended at `at_ms`, with its forward-decayed weight."""
+    def learn_one(self, at_ms: int, weight: float, skipped: bool, expected: float, swift: float) -> None:
+        """Take a play that ended at `at_ms`, with its forward-decayed weight and the chance of a skip that the moment led to expect."""
         self.count += 1
         self.last_ms = at_ms
         self.plays += weight
         self.skips += weight * skipped
+        self.pull += weight * (skipped - expected)
+        self.doubt += weight * expected * (1.0 - expected)
+        self.swift += swift * (skipped - self.swift)
 
     @property
     def liking(self) -> float:
@@ -41,6 +57,15 @@ class Memory:
 
 
 NOTHING = Memory()
+
+
+def minutes(since_ms: int) -> int:
+    """Whole minutes, in ms, 0 for less than none: a finer pause would tell how long a play lasted whose end is known to the minute.
+
+    >>> minutes(119_999), minutes(-5)
+    (60000, 0)
+    """
+    return since_ms // _MINUTE_MS * _MINUTE_MS if since_ms > 0 else 0
 
 
 class Recollection:
@@ -70,6 +95,18 @@ class Recollection:
         self.habit_plays, self.habit_skips = [0.0] * sum(HABITS), [0.0] * sum(HABITS)  # 60 days
         self.hour_plays = self.hour_skips = 0.0  # half-life one hour, as of last_ms
         self.pace_plays = self.pace_skips = 0.0  # half-life three minutes, as of last_ms
+        self.swift = [RATE] * len(SWIFT)  # rates of skipping by plays, the newest weigh most
+        self.finishing, self.ordered, self.length_s = (
+            0.5,
+            0.3,
+            10.0,
+        )  # the same of being heard out, of coming in a known order, of seconds heard
+        self.skip_run = self.play_run = self.number = (
+            0  # skips, or plays, without one of the other; all plays and skips
+        )
+        self.heard_s: deque[float] = deque([0.0] * 2, 2)  # newest first
+        self.pause_ms = 0  # before the last play
+        self.last_artists: deque[str | None] = deque([None] * 2, 2)  # newest first
         self.last_ms = self.session_plays = self.session_skips = 0
         self._places: tuple[int, tuple[int, int, int, int]] | None = None  # the last answer of `habit_places`
 
@@ -80,7 +117,7 @@ class Recollection:
             if chosen:
                 self._hear(event.track_id)
             return chosen
-        track_id, artist_id, at_ms, kind, _, share, _ = event
+        track_id, _, at_ms, kind, _, share, _ = event
         skipped = kind == SKIP
         days = min((at_ms - LANDMARK_MS) / DAY_MS, 30_000.0)  # in 2092 a double ends
         weight_30, weight_60, weight_90 = 2.0 ** (days / 30), 2.0 ** (days / 60), 2.0 ** (days / 90)
@@ -89,14 +126,10 @@ class Recollection:
             self.habit_plays[place] += weight_60
             self.habit_skips[place] += weight_60 * skipped
         self.plays += weight_30
-        memory = self._memory(self.tracks, track_id)
-        memory.learn_one(at_ms, weight_90, skipped)
-        self._favour(track_id, memory)
-        if artist_id is not None:
-            self._memory(self.artists, artist_id).learn_one(at_ms, weight_60, skipped)
-        if skipped:
-            self.skips += weight_30
-        else:
+        self.skips += weight_30 * skipped
+        ending = SKIPPED if skipped else FINISHED if share >= 90 else LEFT
+        self._remember(event, ending, weight_90, weight_60)
+        if not skipped:
             self._hear(track_id)
         if start_ms - self.last_ms > SESSION_GAP_MS:
             self.session_plays = self.session_skips = 0
@@ -109,12 +142,41 @@ class Recollection:
         self.pace_plays = self.pace_plays * pace + 1.0
         self.pace_skips = self.pace_skips * pace + skipped
         self.outcomes.appendleft(1 if skipped else -1)
-        self.endings.appendleft(SKIPPED if skipped else FINISHED if share >= 90 else LEFT)
+        self.endings.appendleft(ending)
         self.shares.appendleft(share)
         self.recent.append(track_id)
+        self.pause_ms = minutes(start_ms - self.last_ms)
         self.last_ms = max(self.last_ms, at_ms)
         self._places = None
         return not skipped
+
+    @property
+    def expected(self) -> float:
+        """The chance of a skip by the last outcomes alone."""
+        return min(0.95, max(0.05, sum(self.swift) / len(SWIFT)))
+
+    def _remember(self, event: Heard, ending: int, weight_90: float, weight_60: float) -> None:
+        """What a play says of its track and artist, and of how somebody listens now."""
+        skipped, expected = ending == SKIPPED, self.expected
+        track = self._memory(self.tracks, event.track_id)
+        last = self.recent[-1] if self.recent else ""
+        self.ordered += _ORDER * ((track.before == last != "") - self.ordered)
+        track.learn_one(event.at_ms, weight_90, skipped, expected, _TRACK_SWIFT)
+        track.before, track.ending, track.number = last, ending, self.number
+        self._favour(event.track_id, track)
+        if event.artist_id is not None:
+            artist = self._memory(self.artists, event.artist_id)
+            artist.learn_one(event.at_ms, weight_60, skipped, expected, _ARTIST_SWIFT)
+            artist.ending, artist.number = ending, self.number
+        for place, swift in enumerate(SWIFT):
+            self.swift[place] += swift * (skipped - self.swift[place])
+        self.finishing += _FINISHING * ((ending == FINISHED) - self.finishing)
+        seconds = event.played_ms / 1000.0
+        self.length_s += _LENGTH * (seconds - self.length_s)
+        self.heard_s.appendleft(seconds)
+        self.skip_run, self.play_run = (self.skip_run + 1, 0) if skipped else (0, self.play_run + 1)
+        self.last_artists.appendleft(event.artist_id)
+        self.number += 1
 
     @staticmethod
     def _memory(memories: dict[str, Memory], key: str) -> Memory:
@@ -143,7 +205,7 @@ class Recollection:
         """
         if self._places is not None and self._places[0] == start_ms:
             return self._places[1]
-        since_ms = max(0, start_ms - self.last_ms)
+        since_ms = minutes(start_ms - self.last_ms)
         pause = 0 if since_ms < _MINUTE_MS else 1 if since_ms < SESSION_GAP_MS else 2
         fade = 2.0 ** (-since_ms / _PACE_MS)
         pace = 4 * min(5, int(self.pace_plays * fade * 1.5)) + min(3, int(self.pace_skips * fade * 1.5))

@@ -156,6 +156,8 @@ class Growth:
                 ranker.model.optimizer.g2[objective] = of @ np.stack(
                     [each.model.optimizer.g2[objective] for each in old]
                 )
+                inverses = np.stack([each.model.optimizer.inverse[objective] for each in old])
+                ranker.model.optimizer.inverse[objective] = np.tensordot(of, inverses, 1)
                 ranker.model.intercepts[objective] = of @ np.stack([each.model.intercepts[objective] for each in old])
         return made
 

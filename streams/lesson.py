@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from online_models.colistening import session_weights
-from online_models.features import context_of, features, memory_of, tracks_of
+from online_models.features import features
+from online_models.gathering import context_of, memory_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import KINDS, LIKE, PLAY, SAVE, SHARE, SKIP, Heard
 from online_models.ranker import OBJECTIVES, Ranker

@@ -4,17 +4,8 @@ import numpy as np
 import pytest
 
 from online_models.checks.made_up import AT_MS, catalogue, listen, rows_of
-from online_models.features import (
-    CONTEXT,
-    FEATURES,
-    MEMORY,
-    TRACK,
-    context_of,
-    features,
-    features_of,
-    memory_of,
-    tracks_of,
-)
+from online_models.features import FEATURES, features, features_of
+from online_models.gathering import CONTEXT, MEMORY, TRACK, context_of, memory_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import LIKE, PLAY, SKIP, Heard
 from online_models.track import COLUMN, Doubles, TrackTable, forward_decay
@@ -53,7 +44,7 @@ def test_learning_and_serving_compute_the_very_same_numbers(hour: int | None) ->
         contexts.append(context_of(listener, event.start_ms, hour))
         memories.append(memory_of(listener, event.track_id, event.artist_id))
         rows.append(row)
-        times.append(event.start_ms)
+        times.append(contexts[-1][0])
         served.append(features_of(listener, table, np.array([row], np.int32), event.start_ms, hour)[0])
         listener.learn_one(event)
     tracks = tracks_of(table, np.array(rows, np.int32), np.array(times, np.float64))

@@ -22,7 +22,7 @@ def known_of(listener: Listener) -> dict[str, object]:
 
     def plain(value: object) -> object:
         if isinstance(value, Memory):
-            return value.plays, value.skips, value.count, value.last_ms, list(value.places)
+            return [plain(getattr(value, name)) for name in Memory.__slots__]
         if isinstance(value, dict):
             return [(key, plain(each)) for key, each in value.items()]
         return value

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 import streams.messages
+from online_models.features import FEATURES
 from online_models.listener import Listener
 from online_models.listener_rows import CHOICES, HEAD, PAGE
 from online_models.ranker import BLOCK
@@ -78,6 +79,14 @@ def test_every_section_of_the_rows_is_described() -> None:
     described_sections = set(re.findall(r"^\| `(\w)` ", page("topics.md"), re.MULTILINE))
 
     assert {section.decode() for section in sections} == described_sections
+
+
+def test_the_table_of_features_is_the_code() -> None:
+    rows = re.findall(r"^\| (`.+?) \| (.+?) \| (.+?) \| .*\|$", page("features.md"), re.MULTILINE)
+    named = [name for names, _, _ in rows for name in re.findall(r"`(\w+)`", names)]
+
+    assert sorted(FEATURES) == sorted(named)
+    assert all(group and meaning for _, group, meaning in rows)
 
 
 def replay_figures() -> set[str]:

@@ -93,6 +93,10 @@ GOLDEN = {  # (key, value) of this release, or value alone
         "019792a3676170a56c696b656407cbbfd000000000000008c410000000000000e03f000000000000f0bfc410000000000000004000000000"
         "00000840c4200300000000000000010000000000000001000000000000000200000000000000",
     ),
+    "curvature": (
+        "72736b69702f637572766174757265",
+        "019292a3676170a56c696b6564c40c0000003f000080be0000803f",
+    ),
 }
 OLDER = {  # of a release before there were the later fields and columns
     "head": (
@@ -175,6 +179,7 @@ def two_features(monkeypatch: pytest.MonkeyPatch) -> None:
 def known_ranker() -> Ranker:
     made = Ranker()
     made.examples[1], made.model.intercepts[1], made.model.optimizer.n_iterations = 7, -0.25, 8
+    made.model.optimizer.inverse[1] = [[0.5, -0.25], [-0.25, 1]]
     made.model.w[1], made.model.optimizer.g2[1], made.histograms[1] = [0.5, -1], [2, 3], [[3, 1], [1, 2]]
     return made
 
@@ -226,7 +231,7 @@ def test_meta_and_watermark_rows_are_the_golden_ones() -> None:
 
 @pytest.mark.usefixtures("two_features")
 def test_a_block_of_weights_is_the_golden_one() -> None:
-    assert dict([golden("block")]) == known_ranker().changed_rows()
+    assert dict([golden("block"), golden("curvature")]) == known_ranker().changed_rows()
 
 
 # --- and read again
@@ -249,6 +254,14 @@ def test_golden_rows_of_a_track_are_read() -> None:
     for column in ("counts", "vectors", "neighbour_weights"):
         np.testing.assert_array_equal(getattr(made, column)[row], getattr(again, column)[row])
     assert again.keys[again.neighbours[row, 0]] == "t:t2"
+
+
+@pytest.mark.usefixtures("two_features")
+def test_the_golden_curvature_is_read() -> None:
+    ranker = Ranker()
+    ranker.restore(*golden("curvature"))
+
+    assert ranker.model.optimizer.inverse[1].tolist() == [[0.5, -0.25], [-0.25, 1.0]]
 
 
 def test_the_golden_delta_is_read() -> None:

@@ -100,9 +100,7 @@ def test_dense_model_takes_the_steps_of_rivers_own() -> None:
 def test_micro_batch_is_predicted_and_stepped_at_once() -> None:
     x, label = examples(10, 7)
     ones = np.ones((10, 1))
-    whole, halves = (
-        DenseLogisticRegressions(len(FEATURES), priors=[0.5], drift=0.0, batch=batch) for batch in (10, 5)
-    )
+    whole, halves = (DenseLogisticRegressions(len(FEATURES), priors=[0.5], drift=0.0, batch=batch) for batch in (10, 5))
     first = whole.learn_many(x, label, ones)
     halves.learn_many(x, label, ones)
     gradients = (0.5 - label) * x
@@ -130,15 +128,6 @@ def test_drift_ends_at_what_was_known_in_the_beginning() -> None:
 
     assert model.optimizer.inverse[0, 1, 1] == 1.0 / 20.0
     assert model.optimizer.inverse[0, 0, 0] > 1.0 / 20.0
-
-
-def test_features_that_say_the_same_share_a_step() -> None:
-    x, label = examples(200, 9)
-    once, twice = (DenseLogisticRegressions(size, priors=[0.5], drift=0.0) for size in (1, 2))
-    for model, columns in ((once, [0]), (twice, [0, 0])):
-        model.learn_many(x[:, columns], label, np.ones((200, 1)))
-
-    assert twice.w.sum() == pytest.approx(once.w.sum(), rel=0.2)
 
 
 def test_partitions_are_averaged_by_their_examples() -> None:
@@ -188,6 +177,53 @@ def test_restored_ranker_learns_on_as_if_nothing_had_happened() -> None:
 
     assert predictions[0].tolist() == predictions[1].tolist()
     assert [ranker.encode(name) for name in OBJECTIVES] == [again.encode(name) for name in OBJECTIVES]
+
+
+def test_learner_that_finds_no_curvature_goes_on_from_the_squares() -> None:
+    ranker, again = taught(200), Ranker()
+    again.restore(BLOCK + b"skip", ranker.encode("skip"))
+    of = again.model.optimizer
+
+    np.testing.assert_allclose(np.diag(of.inverse[SKIP]), 1.0 / (of.eps + ranker.model.optimizer.g2[SKIP]))
+    assert predict(again, "skip", examples(9, 1)[0]).tolist() == predict(ranker, "skip", examples(9, 1)[0]).tolist()
+
+
+def test_curvature_may_come_before_its_block_or_after() -> None:
+    ranker = taught(200)
+    rows = list(ranker.changed_rows().items())
+    restored = [Ranker(), Ranker()]
+    for again, order in zip(restored, (rows, rows[::-1]), strict=True):
+        for key, value in order:
+            again.restore(key, value)
+
+    for again in restored:
+        assert np.array_equal(again.model.optimizer.inverse, ranker.model.optimizer.inverse)
+
+
+def test_curvature_is_written_where_a_hundredth_of_the_examples_is_new() -> None:
+    ranker, key = taught(300), BLOCK + b"skip/curvature"
+    written = []
+    for size in (0, 2, 1):
+        if size:
+            teach(ranker, *examples(size, size), "skip")
+        written.append(key in ranker.changed_rows())
+
+    assert written == [True, False, False]
+    teach(ranker, *examples(1, 3), "skip")
+    assert key in ranker.changed_rows()
+
+
+def test_curvature_of_another_release_is_taken_by_the_features_that_are_known() -> None:
+    ranker, again = taught(100), Ranker()
+    renamed = ranker.encode_curvature("skip").replace(b"listener_rate", b"fallen_rating", 1)
+    again.restore(BLOCK + b"skip/curvature", renamed)
+    new = FEATURES.index("listener_rate")
+    theirs, ours = ranker.model.optimizer.inverse[SKIP], again.model.optimizer.inverse[SKIP]
+
+    np.testing.assert_allclose(
+        np.delete(np.delete(ours, new, 0), new, 1), np.delete(np.delete(theirs, new, 0), new, 1), rtol=1e-6
+    )
+    assert ours[new].tolist() == (np.eye(len(FEATURES))[new] / again.model.optimizer.eps).tolist()
 
 
 def test_only_changed_blocks_are_written() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from online_models.initial import initial_vector
 from online_models.listener import Listener
 from online_models.listener_rows import HEAD, KINDS, PAGE, PAGE_EVENTS, user_of
-from online_models.ranker import OBJECTIVES, decode_block
+from online_models.ranker import CURVATURE, OBJECTIVES, decode_block
 from online_models.track import COLUMN, COUNTERS, META, NEIGHBOURS, TrackTable
 from streams.deltas import apply_delta, decode_delta, keeper_of
 from streams.messages import DeadLetter
@@ -57,7 +57,8 @@ def durable(world: World) -> Durable:
         values = [record.value or b"" for record in world.log.all(DEAD_LETTERS.name, number)]
         letters += [msgspec.json.decode(value, type=DeadLetter) for value in values]
         for key, value in world.log.latest(RANKER_WEIGHTS.name, number).items():
-            examples[number, key] = decode_block(value).examples
+            if not key.endswith(CURVATURE.encode()):
+                examples[number, key] = decode_block(value).examples
     for number in range(KEEPERS):
         table = TrackTable(dims=DIMS)
         for key, value in world.log.latest(TRACKS_CHANGELOG.name, number).items():

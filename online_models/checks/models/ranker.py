@@ -31,13 +31,13 @@ def _teach(ranker: Ranker, n: int, label: bool | None = None) -> None:
 
 
 def _encode(ranker: Ranker) -> bytes:
-    return b"".join(ranker.encode(name) for name in OBJECTIVES)
+    return b"".join(ranker.encode(name) + ranker.encode_curvature(name) for name in OBJECTIVES)
 
 
 def _restore(ranker: Ranker) -> Ranker:
     again = Ranker()
-    for name in OBJECTIVES:
-        again.restore(BLOCK + name.encode(), ranker.encode(name))
+    for key, value in ranker.changed_rows().items():
+        again.restore(key, value)
     return again
 
 

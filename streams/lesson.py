@@ -4,6 +4,8 @@ Per event only what depends on the order is done (a listener's features before, 
 step and is vectorised. `hear` says what an event is an example of; nothing else in the project does.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,19 @@ Whole = NDArray[np.int64]
 _EMPTY = np.zeros(0, np.int32)
 
 
+class Ranked(NamedTuple):
+    """What the rankers met in a step, in order: features float64[n, features]; by objective, labels, weights and what was predicted before.
+
+    plays : bool[n], those that are a play or a skip
+    """
+
+    x: Doubles
+    labels: NDArray[np.bool_]
+    weights: Doubles
+    predicted: Doubles
+    plays: NDArray[np.bool_]
+
+
 class Lesson:
     """Collects examples (`hear`, `count`), then learns them at once (`learn`).
 
@@ -37,7 +52,7 @@ class Lesson:
     ) -> None:
         self.replica, self.two_tower, self.ranker = replica, two_tower, ranker
         self.tower_batch, self.pair_weights = tower_batch, session_weights(pairs_max)
-        self.predicted_skips: list[float] = []  # of the last step, one per play or skip, in order
+        self.ranked: Ranked | None = None  # of the last step
         self._histories: list[
             Rows
         ] = []  # int32[n, HISTORY] of each step, newest first, not yet learnt by the two-tower model
@@ -114,7 +129,7 @@ class Lesson:
 
     def _rank(self, events: Whole, rows: Rows) -> None:
         if not len(events):
-            self.predicted_skips = []
+            self.ranked = None
             return
         (kinds, shares, marks, _), context = events.T, np.array(self._context, np.float64)
         x = features(context, np.array(self._memory, np.float64), tracks_of(self.replica.table, rows, context[:, 0]))
@@ -126,8 +141,16 @@ class Lesson:
             "like": (~heard, np.where(heard, LIKE_SAMPLE * (marks % LIKE_SAMPLE == 0), 1)),
         }
         labels, weights = (np.stack([of[name][each] for name in OBJECTIVES], 1) for each in (0, 1))
-        predicted = self.ranker.learn_many(x, labels, weights.astype(np.float64))
-        self.predicted_skips = predicted[heard, OBJECTIVES.index("skip")].tolist()
+        weights = weights.astype(np.float64)
+        self.ranked = Ranked(x, labels, weights, self.ranker.learn_many(x, labels, weights), heard)
+
+    @property
+    def predicted_skips(self) -> list[float]:
+        """Of the last step, one per play or skip, in order."""
+        if self.ranked is None:
+            return []
+        skips: list[float] = self.ranked.predicted[self.ranked.plays, OBJECTIVES.index("skip")].tolist()
+        return skips
 
     def train_tower(self) -> None:
         """Learn the collected positive plays by the two-tower model, and say which vectors changed."""

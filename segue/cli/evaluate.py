@@ -17,6 +17,7 @@ class ScenarioName(StrEnum):
 
     bandits = "bandits"
     likes = "likes"
+    skips = "skips"
 
 
 def register(app: typer.Typer) -> None:
@@ -31,12 +32,14 @@ def register(app: typer.Typer) -> None:
             Path | None, typer.Option(help="folder of the log; what lies beside the project without it")
         ] = None,
         ask_every: Annotated[int, typer.Option(help="guess before every n-th like", min=1)] = 1,
+        refit_days: Annotated[int, typer.Option(help="skips: days of the log between LightGBM's fits", min=1)] = 1,
         json_path: JsonPath = None,
     ) -> None:
         """Run a scenario beside its baselines; needs no broker.
 
         bandits: what each policy loses against the best of 100 arms in seeded worlds, and how many decisions it makes a second.
         likes: what is liked next in MovieLens, guessed from the whole catalogue before each like is learnt; one run, with --seed.
+        skips: whether each play of a log will be skipped, predicted before it is learnt; one run, with --seed.
         """
         from segue.evaluation.scenarios import SCENARIOS
         from segue.evaluation.scenarios.scenario import Options
@@ -45,7 +48,7 @@ def register(app: typer.Typer) -> None:
         with counting() as progress:
             task = progress.add_task(chosen.name)
             report = chosen.run(
-                Options(seed, seeds, rounds, peers, data, ask_every),
+                Options(seed, seeds, rounds, peers, data, ask_every, refit_days),
                 lambda done, total, now: progress.update(task, completed=done, total=total, description=now),
             )
         console = Console()

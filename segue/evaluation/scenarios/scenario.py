@@ -14,6 +14,7 @@ class Options:
 
     seed : of the first run; seeds : how many runs, with seeds that follow; rounds : of each; peers : whether others' software runs too
     data : where its log is, None for where the scenario expects it; ask_every : every so-manieth event is guessed
+    refit_days : days of the log between the fits of a peer that learns in batches
     """
 
     seed: int = 1
@@ -22,6 +23,7 @@ class Options:
     peers: bool = True
     data: Path | None = None
     ask_every: int = 1
+    refit_days: int = 1
 
     @property
     def all_seeds(self) -> range:

@@ -1,0 +1,141 @@
+"""The scenario `skips`: whether a play of a real log will be skipped, predicted before it is learnt, by what its listener and all others did before.
+
+Segue learns by its processors, from events to blocks of weights; the peers get the very features that its ranker got. LightGBM is refit on
+the past alone, Vowpal Wabbit learns online; the base rate is the listener's own.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from online_models.ranker import OBJECTIVES
+from segue.errors import InputError
+from segue.evaluation.cluster import LocalCluster
+from segue.evaluation.metrics import calibration_error
+from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
+from segue.evaluation.skip_log import MEASURES, Doubles, Resampled, SkipLog, interval, worth
+from segue.evaluation.skip_peers import base_rate, has, light_gbm, vowpal_wabbit
+from segue.importers import source_of
+from streams.lesson import Ranked
+from streams.messages import ListeningEvent, Track
+
+DATA = Path("../shared/data/spotify_histories")
+DAY_MS = 86_400_000
+STEP = 16  # events learnt together, as a worker learns what came during a transaction
+OURS, LIGHTGBM, VOWPAL_WABBIT, BASE_RATE = "segue", "lightgbm", "vowpal-wabbit", "base-rate"
+
+
+def learn(
+    events: Sequence[ListeningEvent], tracks: Sequence[Track], options: Options, progress: Progress
+) -> tuple[SkipLog, list[Ranked]]:
+    """Predict and learn a log in its order; answers it as a peer meets it, and all that the ranker met."""
+    cluster = LocalCluster(seed=options.seed, flush_every=2)
+    cluster.list_tracks(tracks)
+    met = list[Ranked]()
+    for start in range(0, len(events), STEP):
+        cluster.learn(events[start : start + STEP])
+        ranked = cluster.learner.lesson.ranked
+        if ranked is not None:
+            met.append(ranked)
+        if start % 1024 == 0:
+            progress(start, len(events), "segue learns")
+    plays = [event for event in events if event.kind in ("play", "skip")]
+    numbers = {user: number for number, user in enumerate(dict.fromkeys(event.user_id for event in plays))}
+    log = SkipLog(
+        np.concatenate([ranked.x[ranked.plays] for ranked in met]),
+        np.array([numbers[event.user_id] for event in plays], np.int64),
+        np.array([event.kind == "skip" for event in plays], np.bool_),
+        np.array([(event.at_ms - (event.played_ms or 0)) // DAY_MS for event in plays], np.int64),
+    )
+    if len(log.x) != len(plays):
+        raise InputError(
+            f"{len(plays)} plays, of which {len(log.x)} were learnt, expected all: is an event_id repeated?"
+        )
+    return log, met
+
+
+def run(options: Options, progress: Progress) -> Report:
+    """All methods over the whole log."""
+    path = options.data or DATA
+    source = source_of(path)
+    events = list(source.events(path))
+    if not any(event.kind in ("play", "skip") for event in events):
+        raise InputError(
+            f"{path}: holds neither a play nor a skip, expected a log of them; say where it is with --data"
+        )
+    log, met = learn(events, list(source.tracks(path)), options, progress)
+    report = Report(figures={"seed": options.seed, "events": len(events), "plays": len(log.skipped)})
+    report.figures |= {"listeners": int(log.listeners.max()) + 1, "refit_days": options.refit_days}
+    skips = np.concatenate([ranked.predicted[ranked.plays] for ranked in met])[:, OBJECTIVES.index("skip")]
+    _add(report, log, {OURS: skips, **_others(log, options, report, progress)}, options.seed)
+    _calibrate(report, met)
+    return report
+
+
+def _others(log: SkipLog, options: Options, report: Report, progress: Progress) -> dict[str, Doubles]:
+    predicted = {BASE_RATE: base_rate(log)}
+    if not options.peers:
+        return predicted
+    if has("lightgbm"):
+        days = options.refit_days
+        predicted[LIGHTGBM] = light_gbm(
+            log, options.seed, days, lambda done, of: progress(done, of, "lightgbm is refit")
+        )
+    if has("vowpalwabbit"):
+        predicted[VOWPAL_WABBIT] = vowpal_wabbit(log, options.seed)
+    for package, name in (("lightgbm", LIGHTGBM), ("vowpalwabbit", VOWPAL_WABBIT)):
+        if name not in predicted:
+            report.notes.append(f"{package} is not installed, so {name} did not play: pip install 'segue[peers]'")
+    return predicted
+
+
+def _add(report: Report, log: SkipLog, predicted: dict[str, Doubles], seed: int) -> None:
+    resampled, sheet = Resampled(log, seed), Sheet(_title(log), ("", "AUC", "95% interval", "log loss", "ECE"))
+    drawn = {name: resampled.measures(each) for name, each in predicted.items()}
+    for name, each in predicted.items():
+        values = worth(each, log.skipped)
+        for measure in MEASURES:
+            low, high = interval(drawn[name][measure])
+            key = f"{name.replace('-', '_')}_{measure}"
+            report.figures |= {key: values[measure], f"{key}_low": low, f"{key}_high": high}
+        low, high = interval(drawn[name]["auc"])
+        texts = (
+            f"{values['auc']:.4f}",
+            f"{low:.4f} to {high:.4f}",
+            f"{values['log_loss']:.4f}",
+            f"{values['ece']:.4f}",
+        )
+        sheet.rows.append((name, *texts))
+    report.sheets.append(sheet)
+    for name in predicted:
+        if name == OURS:
+            continue
+        key = f"{OURS}_less_{name.replace('-', '_')}_auc"
+        low, high = interval(drawn[OURS]["auc"] - drawn[name]["auc"])
+        more = worth(predicted[OURS], log.skipped)["auc"] - worth(predicted[name], log.skipped)["auc"]
+        report.figures |= {key: more, f"{key}_low": low, f"{key}_high": high}
+
+
+def _title(log: SkipLog) -> str:
+    return f"will it be skipped? {len(log.skipped):,} plays of {int(log.listeners.max()) + 1:,} listeners, each predicted before it was learnt"
+
+
+def _calibrate(report: Report, met: Sequence[Ranked]) -> None:
+    """The calibration error of each objective, over the examples that it learnt, by their weights."""
+    sheet = Sheet("calibration of each objective, predicted before it was learnt", ("", "examples", "rate", "ECE"))
+    labels, weights, predicted = (
+        np.concatenate([getattr(ranked, part) for ranked in met]) for part in ("labels", "weights", "predicted")
+    )
+    for place, name in enumerate(OBJECTIVES):
+        times = np.rint(weights[:, place]).astype(np.int64)
+        seen, chances = np.repeat(labels[:, place], times), np.repeat(predicted[:, place], times)
+        error = calibration_error(chances, seen)
+        report.figures[f"{name}_calibration_error"] = error
+        sheet.rows.append(
+            (name, f"{int((times > 0).sum()):,}", f"{seen.mean():.3f}" if len(seen) else "", f"{error:.4f}")
+        )
+    report.sheets.append(sheet)
+
+
+SKIPS = Scenario("skips", "whether a play will be skipped, against LightGBM refit daily and Vowpal Wabbit online", run)

@@ -1,0 +1,152 @@
+"""`segue evaluate skips`: every play's skip is predicted from the past alone, by us and by the peers, on the same features."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from segue.cli.main import app
+from segue.errors import InputError
+from segue.evaluation.metrics import auc, calibration_error
+from segue.evaluation.scenarios import SCENARIOS
+from segue.evaluation.scenarios.scenario import Options, Report
+from segue.evaluation.skip_log import MEASURES, Doubles, Resampled, SkipLog, interval, worth
+from segue.evaluation.skip_peers import base_rate, has, light_gbm, vowpal_wabbit
+from streams.messages import ListeningEvent
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()
+PLAYS, LISTENERS, MINUTE_MS = 400, 4, 60_000
+needs_lightgbm = pytest.mark.skipif(not has("lightgbm"), reason="the extra `peers` is not installed")
+needs_vowpal_wabbit = pytest.mark.skipif(not has("vowpalwabbit"), reason="the extra `peers` is not installed")
+
+
+@pytest.fixture
+def listens(tmp_path: Path) -> Path:
+    """Made up: everybody skips the first eight of twenty tracks; some plays are liked."""
+    rng = np.random.default_rng(1)
+    events = list[ListeningEvent]()
+    for n, track in enumerate(rng.integers(0, 20, PLAYS).tolist()):
+        user, at_ms = f"u{n % LISTENERS}", 1_700_000_000_000 + 4 * MINUTE_MS * n
+        kind, played_ms = ("skip", 5_000) if track < 8 else ("play", 180_000)
+        events.append(ListeningEvent(f"e{n}", at_ms, user, f"t{track}", kind, played_ms))  # type: ignore[arg-type]
+        if n % 50 == 0:
+            events.append(ListeningEvent(f"l{n}", at_ms + 1, user, f"t{track}", "like"))
+    path = tmp_path / "listens.jsonl"
+    path.write_bytes(b"\n".join(msgspec.json.encode(event) for event in events))
+    return path
+
+
+def run(path: Path, *, peers: bool = False) -> Report:
+    return SCENARIOS["skips"].run(Options(peers=peers, data=path, refit_days=1), lambda *_: None)
+
+
+def made_up(size: int = 900, seed: int = 1) -> SkipLog:
+    """Skips that the first feature tells, on some days of three listeners."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(size, 3))
+    skipped = x[:, 0] + 0.5 * rng.normal(size=size) > 0.4
+    return SkipLog(x, rng.integers(0, 3, size), skipped, np.arange(size) // 100)
+
+
+def refit(log: SkipLog) -> Doubles:
+    return light_gbm(log, 1, 1, lambda *_: None)
+
+
+def test_segue_beats_the_base_rate_where_tracks_tell(listens: Path) -> None:
+    figures = run(listens).figures
+
+    assert (figures["plays"], figures["listeners"], figures["events"]) == (PLAYS, LISTENERS, PLAYS + 8)
+    assert float(figures["segue_auc"]) > 0.8 > 0.6 > float(figures["base_rate_auc"])
+    assert float(figures["segue_auc_low"]) <= float(figures["segue_auc"]) <= float(figures["segue_auc_high"])
+    assert float(figures["segue_less_base_rate_auc_low"]) > 0.1
+    assert 0.0 <= float(figures["like_calibration_error"]) < 0.1
+
+
+def test_it_says_the_same_twice(listens: Path) -> None:
+    assert run(listens).figures == run(listens).figures
+
+
+def test_a_log_without_plays_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "likes.jsonl"
+    path.write_bytes(msgspec.json.encode(ListeningEvent("e1", 1_700_000_000_000, "u1", "t1", "like")))
+    with pytest.raises(InputError, match="--data"):
+        run(path)
+
+
+def test_base_rate_is_the_listeners_own_until_then() -> None:
+    log = SkipLog(np.zeros((3, 1)), np.array([0, 1, 0]), np.array([True, True, True]), np.zeros(3, np.int64))
+
+    assert base_rate(log).tolist() == pytest.approx([0.35, 0.35, (1 + 5 * 0.35) / 6])
+
+
+@needs_lightgbm
+def test_lightgbm_learns_the_days_before_alone() -> None:
+    log = made_up()
+    skipped = log.skipped.copy()
+    skipped[700:] = ~skipped[700:]
+    other = SkipLog(log.x, log.listeners, skipped, log.days)
+    predicted, changed = refit(log), refit(other)
+
+    assert predicted[:700].tolist() == changed[:700].tolist()
+    assert predicted[800:].tolist() != changed[800:].tolist()
+    assert predicted[:200].tolist() == base_rate(log)[:200].tolist()
+    assert auc(predicted[300:], log.skipped[300:]) > 0.85
+
+
+@needs_vowpal_wabbit
+def test_vowpal_wabbit_predicts_before_it_learns() -> None:
+    log = made_up()
+    skipped = log.skipped.copy()
+    skipped[700:] = ~skipped[700:]
+    other = SkipLog(log.x, log.listeners, skipped, log.days)
+    predicted, changed = (vowpal_wabbit(each, 1) for each in (log, other))
+
+    assert predicted[:701].tolist() == changed[:701].tolist()
+    assert auc(predicted[300:700], log.skipped[300:700]) > 0.85
+
+
+def test_intervals_hold_what_was_measured_of_all() -> None:
+    log = made_up(3000)
+    predicted = 1.0 / (1.0 + np.exp(-2.0 * log.x[:, 0]))
+    values, drawn = worth(predicted, log.skipped), Resampled(log, 1).measures(predicted)
+
+    for measure in MEASURES:
+        low, high = interval(drawn[measure])
+        assert low - 0.002 <= values[measure] <= high + 0.002, measure
+
+
+def test_one_listener_resampled_is_all_there_is() -> None:
+    log = made_up(500)
+    alone = SkipLog(log.x, np.zeros(500, np.int64), log.skipped, log.days)
+    predicted = 1.0 / (1.0 + np.exp(-log.x[:, 0]))
+    drawn = Resampled(alone, 1).measures(predicted)
+
+    assert drawn["auc"] == pytest.approx(auc(predicted, log.skipped), abs=1e-3)
+    assert drawn["ece"] == pytest.approx(calibration_error(predicted, log.skipped), abs=1e-3)
+
+
+@pytest.mark.parametrize("package", ["lightgbm", "vowpalwabbit"])
+def test_a_peer_that_is_not_installed_is_told(package: str, listens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segue.evaluation.scenarios.skips.has", lambda name: False)
+    report = run(listens, peers=True)
+
+    assert any(note.startswith(f"{package} is not installed") for note in report.notes)
+    assert "lightgbm_auc" not in report.figures
+
+
+def test_the_command_prints_tables_and_writes_figures_that_are_explained(listens: Path, tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    argv = ["evaluate", "skips", "--data", str(listens), "--no-peers", "--json", str(path)]
+    result = CliRunner().invoke(app, argv)
+    figures = json.loads(path.read_text())
+
+    assert result.exit_code == 0
+    assert "AUC" in result.stdout
+    assert figures["scenario"] == "skips"
+    for name in figures:
+        end = name.removeprefix("segue_less_base_rate").removeprefix("segue").removeprefix("base_rate")
+        shown = "segue_less_…_auc" if name == "segue_less_base_rate_auc" else f"…{end}" if end != name else name
+        assert f"`{shown}`" in PAGE or f"`…{name.rpartition('_')[2]}`" in PAGE or "…_low" in PAGE, name

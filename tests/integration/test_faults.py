@@ -1,4 +1,4 @@
-"""Workers killed, stopped and frozen in mid-stream, and the broker too: nothing lost, nothing counted twice, every output there once.
+"""Workers killed, stopped and frozen in mid-stream: nothing lost, nothing counted twice, every output there once.
 
 A small trial; `make faults` runs the great one.
 """
@@ -18,7 +18,6 @@ async def test_faults_lose_nothing_and_count_nothing_twice() -> None:
         kills={"learner": 5, "keeper": 1, "serving": 1},
         terms={"learner": 5, "keeper": 1, "serving": 1},
         zombies={"learner": 1},
-        broker_kills=1,
         per_s=100.0,
     )
 
@@ -26,7 +25,7 @@ async def test_faults_lose_nothing_and_count_nothing_twice() -> None:
 
     assert not trial.hang, (trial.hang, trial.crew.notes)
     assert [row for row in trial.rows if row.lost or row.twice] == []
-    wanted = {"kills": 14, "zombies": 1, "broker_kills": 1, "lost": 0, "counted_twice": 0, "hangs": 0}
+    wanted = {"kills": 14, "zombies": 1, "lost": 0, "counted_twice": 0, "hangs": 0}
     assert wanted == {name: value for name, value in figures(trial, 0.0).items() if name in wanted}
     assert (
         sum(worker.restarts for workers in trial.crew.workers.values() for worker in workers) >= plan.kills["learner"]

@@ -16,7 +16,6 @@ Progress = Callable[[int, int], None]
 PRIOR = 0.35
 _FIRST_FIT = 200  # plays before LightGBM is fitted; until then it answers the base rate
 
-# the better of a few on the Spotify pack: rates .05 and .1, 15, 31 and 63 leaves
 LIGHTGBM: dict[str, Any] = {
     "objective": "binary",
     "learning_rate": 0.1,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segue.errors import InputError
+from segue.evaluation.metrics import resampled
 from segue.importers import source_of
 from streams.messages import ListeningEvent, Track
 
@@ -84,13 +85,10 @@ class Bootstrap:
     """
 
     def __init__(self, listeners: Sequence[int], seed: int) -> None:
-        self._places = np.unique(np.array(listeners, np.int64), return_inverse=True)[1]
-        self._size = int(self._places.max(initial=-1)) + 1
-        rng = np.random.default_rng(seed)
-        self._drawn = rng.multinomial(self._size, np.full(self._size, 1.0 / max(1, self._size)), SAMPLES)
+        self._places, self._drawn = resampled(listeners, SAMPLES, seed)
 
     def _sums(self, gains: Doubles) -> Doubles:
-        sums: Doubles = self._drawn.astype(np.float64) @ np.bincount(self._places, gains, self._size)
+        sums: Doubles = self._drawn.astype(np.float64) @ np.bincount(self._places, gains, self._drawn.shape[1])
         return sums
 
     def interval(self, gains: Doubles) -> tuple[float, float]:

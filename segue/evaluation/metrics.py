@@ -1,6 +1,6 @@
 """Measures of prequential evaluation (Gama et al. 2013): each event is predicted before it is learnt."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import scipy.stats
@@ -75,3 +75,20 @@ def mean_interval(values: NDArray[np.float64], confidence: float = 0.95) -> tupl
         return mean, float("nan"), float("nan")
     half = float(scipy.stats.t.ppf(0.5 + confidence / 2.0, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return mean, mean - half, mean + half
+
+
+def resampled(
+    listeners: Sequence[int] | NDArray[np.int64], samples: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Listeners drawn with replacement, each with all that is theirs, which is alike: the bootstrap of what comes in groups.
+
+    Returns the place of each one's listener, int64[n], and how often each place was drawn, int64[samples, places].
+
+    >>> places, drawn = resampled([7, 7, 3], samples=4, seed=1)
+    >>> places.tolist(), drawn.sum(1).tolist()
+    ([1, 1, 0], [2, 2, 2, 2])
+    """
+    places = np.unique(np.asarray(listeners, np.int64), return_inverse=True)[1]
+    size = int(places.max(initial=-1)) + 1
+    drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1.0 / max(1, size)), samples)
+    return places.astype(np.int64), drawn

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from online_models.ranker import auc_of_histogram
-from segue.evaluation.metrics import auc, calibration_error, log_loss
+from segue.evaluation.metrics import auc, calibration_error, log_loss, resampled
 
 Doubles = NDArray[np.float64]
 SAMPLES = 500  # of the bootstrap
@@ -41,18 +41,16 @@ class Resampled:
 
     def __init__(self, log: SkipLog, seed: int) -> None:
         self._skipped = log.skipped
-        self._places = np.unique(log.listeners, return_inverse=True)[1]
-        self._size = int(self._places.max(initial=-1)) + 1
-        rng = np.random.default_rng(seed)
-        self._drawn = rng.multinomial(self._size, np.full(self._size, 1.0 / max(1, self._size)), SAMPLES)
+        self._places, self._drawn = resampled(log.listeners, SAMPLES, seed)
 
     def measures(self, predicted: Doubles) -> dict[str, Doubles]:
         """Each measure of each resample, float64[SAMPLES]; AUC and calibration by the bin of a prediction."""
+        size = self._drawn.shape[1]
         bins = np.minimum((predicted * BINS).astype(np.int64), BINS - 1)
         places = (self._places * 2 + self._skipped) * BINS + bins
-        histograms = np.bincount(places, minlength=self._size * 2 * BINS).reshape(self._size, 2 * BINS)
+        histograms = np.bincount(places, minlength=size * 2 * BINS).reshape(size, 2 * BINS)
         chance = np.clip(np.where(self._skipped, predicted, 1.0 - predicted), 1e-9, 1.0)
-        losses, plays = (np.bincount(self._places, each, self._size) for each in (-np.log(chance), np.ones(len(bins))))
+        losses, plays = (np.bincount(self._places, each, size) for each in (-np.log(chance), np.ones(len(bins))))
         drawn = (self._drawn @ histograms).reshape(-1, 2, BINS)
         return {
             "auc": np.array([auc_of_histogram(each) for each in drawn]),

@@ -5,6 +5,7 @@ the last fit. One thread; sizes are those that did best of a few on `ml-latest-s
 """
 
 import importlib.util
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -87,7 +88,9 @@ class ItemNeighbours:
         self._model: Any = CosineRecommender(K=neighbours, num_threads=1)
 
     def fit(self, likes: scipy.sparse.csr_matrix) -> None:
-        self._model.fit(likes, show_progress=False)
+        with warnings.catch_warnings():  # implicit warns of a matrix that it has made itself
+            warnings.simplefilter("ignore")
+            self._model.fit(likes, show_progress=False)
 
     def score(self, listener: int, liked: list[int]) -> Scores:
         alike = self._model.similarity

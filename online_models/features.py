@@ -62,7 +62,8 @@ def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
     memory : float64[n, len(MEMORY)]
     tracks : float64[n, len(TRACK)]
     """
-    moment, own = _moment(context), _own(context, memory)
+    rate = _listener_rate(context)
+    moment, own = _moment(context, rate), _own(context, memory, rate)
     columns = {**moment, **own, **_everybody(tracks)}
     gap, outcome = moment["gap"], context[:, _AT["outcome_1"]]
     columns |= {
@@ -83,14 +84,18 @@ def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
     return out
 
 
-def _moment(context: Doubles) -> dict[str, Doubles]:
+def _listener_rate(context: Doubles) -> Doubles:
+    """Of skipping, by what the listener did in the last weeks, float64[n]."""
+    at_ms, plays, skips = _columns(context, _AT, "at_ms", "plays", "skips")
+    weight = forward_decay(at_ms, 30.0)
+    rate: Doubles = (_decayed(skips, weight) + 5.0 * RATE) / (_decayed(plays, weight) + 5.0)
+    return rate
+
+
+def _moment(context: Doubles, rate: Doubles) -> dict[str, Doubles]:
     """How somebody listens now, whatever comes; float64[n] each, or [1]."""
-    at_ms, hour, gap_ms, depth, session_skips, plays, skips, hour_plays, hour_skips, pace_plays, pace_skips = context[
-        :, :11
-    ].T
-    weight_30, weight_60 = forward_decay(at_ms, 30.0), forward_decay(at_ms, 60.0)
-    rate = (_decayed(skips, weight_30) + 5.0 * RATE) / (_decayed(plays, weight_30) + 5.0)
-    base = _logit(rate)
+    at_ms, hour, gap_ms, depth, session_skips, _, _, hour_plays, hour_skips, pace_plays, pace_skips = context[:, :11].T
+    base, weight_60 = _logit(rate), forward_decay(at_ms, 60.0)
     habit_plays, habit_skips = (_decayed(sums, weight_60[:, None]) for sums in (context[:, 11:15], context[:, 15:19]))
     habits = (_logit((habit_skips + 5.0 * rate[:, None]) / (habit_plays + 5.0)) - base[:, None]).T
     gap = np.floor(gap_ms / _MINUTE_MS)
@@ -140,11 +145,10 @@ def _streak(context: Doubles) -> dict[str, Doubles]:
     }
 
 
-def _own(context: Doubles, memory: Doubles) -> dict[str, Doubles]:
+def _own(context: Doubles, memory: Doubles, rate: Doubles) -> dict[str, Doubles]:
     """What the listener did with the track and its artist before, float64[n] each."""
-    at_ms, plays, skips, number = _columns(context, _AT, "at_ms", "plays", "skips", "number")
-    weight_30, weight_60, weight_90 = (forward_decay(at_ms, days) for days in (30.0, 60.0, 90.0))
-    rate = (_decayed(skips, weight_30) + 5.0 * RATE) / (_decayed(plays, weight_30) + 5.0)
+    at_ms, number = _columns(context, _AT, "at_ms", "number")
+    base, weight_60, weight_90 = _logit(rate), forward_decay(at_ms, 60.0), forward_decay(at_ms, 90.0)
     columns: dict[str, Doubles] = {}
     for what, prefix, weight, shrink, doubt in (
         ("track", "", weight_90, 1.0, 0.3),
@@ -158,8 +162,7 @@ def _own(context: Doubles, memory: Doubles) -> dict[str, Doubles]:
         kept, never = _decayed(its_plays, weight), last_ms <= 0
         since_ms = np.maximum(at_ms - last_ms, 0.0)
         columns |= {
-            f"listener_{what}_rate": _logit((_decayed(its_skips, weight) + shrink * rate) / (kept + shrink))
-            - _logit(rate),
+            f"listener_{what}_rate": _logit((_decayed(its_skips, weight) + shrink * rate) / (kept + shrink)) - base,
             f"listener_{what}_plays": np.log1p(kept) / (1.0 if what == "track" else 2.0),
             f"since_{what}": np.where(never, 0.0, np.log1p(since_ms / _HOUR_MS) / 5.0),
             f"new_{what}": _flag(never),

@@ -96,14 +96,10 @@ class Recollection:
         self.hour_plays = self.hour_skips = 0.0  # half-life one hour, as of last_ms
         self.pace_plays = self.pace_skips = 0.0  # half-life three minutes, as of last_ms
         self.swift = [RATE] * len(SWIFT)  # rates of skipping by plays, the newest weigh most
-        self.finishing, self.ordered, self.length_s = (
-            0.5,
-            0.3,
-            10.0,
-        )  # the same of being heard out, of coming in a known order, of seconds heard
-        self.skip_run = self.play_run = self.number = (
-            0  # skips, or plays, without one of the other; all plays and skips
-        )
+        # the same of being heard out, of coming in a known order, of seconds heard
+        self.finishing, self.ordered, self.length_s = 0.5, 0.3, 10.0
+        self.skip_run = self.play_run = 0  # skips, or plays, without one of the other
+        self.number = 0  # of the next play or skip
         self.heard_s: deque[float] = deque([0.0] * 2, 2)  # newest first
         self.pause_ms = 0  # before the last play
         self.last_artists: deque[str | None] = deque([None] * 2, 2)  # newest first

@@ -39,6 +39,12 @@ class Ranked(NamedTuple):
     predicted: Doubles
     plays: NDArray[np.bool_]
 
+    @property
+    def skips(self) -> Doubles:
+        """The chance of a skip that was predicted of each play or skip, in order."""
+        chances: Doubles = self.predicted[self.plays, OBJECTIVES.index("skip")]
+        return chances
+
 
 class Lesson:
     """Collects examples (`hear`, `count`), then learns them at once (`learn`).
@@ -147,10 +153,7 @@ class Lesson:
     @property
     def predicted_skips(self) -> list[float]:
         """Of the last step, one per play or skip, in order."""
-        if self.ranked is None:
-            return []
-        skips: list[float] = self.ranked.predicted[self.ranked.plays, OBJECTIVES.index("skip")].tolist()
-        return skips
+        return [] if self.ranked is None else self.ranked.skips.tolist()
 
     def train_tower(self) -> None:
         """Learn the collected positive plays by the two-tower model, and say which vectors changed."""

@@ -3,7 +3,6 @@
 Each is fed as its documentation shows, and sees what Segue's policies see.
 """
 
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from online_models.track import Doubles
 from segue.evaluation.bandit_players import Player
 from segue.evaluation.bandit_worlds import ARMS, BanditWorld
+from segue.evaluation.peers import installed
 
 
 class RiverLinUCB:
@@ -72,15 +72,10 @@ def _words(values: Doubles) -> str:
 SQUARECB = {"vw-squarecb": "", "vw-squarecb-tuned": "--gamma_scale 1000 -l 8"}
 
 
-def has_vowpal_wabbit() -> bool:
-    """Whether the extra `peers` is installed."""
-    return importlib.util.find_spec("vowpalwabbit") is not None
-
-
 def peer_players(world: BanditWorld, seed: int) -> dict[str, Callable[[], Player]]:
     """Makers of those that are installed, by name."""
     players: dict[str, Callable[[], Player]] = {"river-linucb": lambda: RiverLinUCB(seed)}
-    if has_vowpal_wabbit():
+    if installed("vowpalwabbit"):
         for name, options in SQUARECB.items():
             players[name] = lambda options=options: SquareCB(world, seed, options)  # type: ignore[misc]
     return players

@@ -4,7 +4,6 @@ Between two fits a listener is folded in: their scores are those of what they ha
 the last fit. One thread; sizes are those that did best of a few on `ml-latest-small` (`PEERS`).
 """
 
-import importlib.util
 import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -99,11 +98,6 @@ class ItemNeighbours:
 
 
 PEERS: dict[str, Callable[[int], Peer]] = {"als": Als, "bpr": Bpr, "itemknn": ItemNeighbours}
-
-
-def has_implicit() -> bool:
-    """Whether `implicit` of the extra `peers` is installed."""
-    return importlib.util.find_spec("implicit") is not None
 
 
 def _row(liked: list[int], tracks: int) -> scipy.sparse.csr_matrix:

@@ -3,7 +3,6 @@
 Each answers the chance of a skip of every play of a log, predicted from plays before it alone.
 """
 
-import importlib.util
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -73,8 +72,3 @@ def vowpal_wabbit(log: SkipLog, seed: int) -> Doubles:
         model.learn(f"{1 if skipped else -1} | {words}")
     model.finish()
     return predicted
-
-
-def has(package: str) -> bool:
-    """Whether a package of the extra `peers` is installed."""
-    return importlib.util.find_spec(package) is not None

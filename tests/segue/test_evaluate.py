@@ -10,16 +10,17 @@ from typer.testing import CliRunner
 
 from segue.cli.evaluate import ScenarioName
 from segue.cli.main import app
-from segue.evaluation.bandit_peers import SQUARECB, RiverLinUCB, SquareCB, has_vowpal_wabbit
+from segue.evaluation.bandit_peers import SQUARECB, RiverLinUCB, SquareCB
 from segue.evaluation.bandit_players import Player, our_players
 from segue.evaluation.bandit_worlds import ARMS, DIMS, KINDS, bandit_world
 from segue.evaluation.metrics import mean_interval
+from segue.evaluation.peers import installed
 from segue.evaluation.scenarios import SCENARIOS
 from segue.evaluation.scenarios.bandits import NO_VOWPAL_WABBIT, play
 from segue.evaluation.scenarios.scenario import Options
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()
-vowpal_wabbit = pytest.mark.skipif(not has_vowpal_wabbit(), reason="the extra `peers` is not installed")
+vowpal_wabbit = pytest.mark.skipif(not installed("vowpalwabbit"), reason="the extra `peers` is not installed")
 
 
 def run(rounds: int = 40, *, peers: bool = False) -> dict[str, float | int | str]:
@@ -115,7 +116,7 @@ def test_vowpal_wabbit_plays(kind: str, options: str) -> None:
 
 def test_a_peer_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("segue.evaluation.bandit_peers", "segue.evaluation.scenarios.bandits"):
-        monkeypatch.setattr(f"{module}.has_vowpal_wabbit", lambda: False)
+        monkeypatch.setattr(f"{module}.installed", lambda _package: False)
     report = SCENARIOS["bandits"].run(Options(seeds=1, rounds=2), lambda *_: None)
 
     assert report.notes[0] == NO_VOWPAL_WABBIT

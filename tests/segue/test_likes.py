@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from segue.cli.main import app
 from segue.errors import InputError
-from segue.evaluation.like_peers import PEERS, Refitting, has_implicit, place_of
+from segue.evaluation.like_peers import PEERS, Refitting, place_of
 from segue.evaluation.like_stream import LISTED, Bootstrap, Guesses, read_likes
+from segue.evaluation.peers import installed
 from segue.evaluation.scenarios import SCENARIOS
 from segue.evaluation.scenarios.likes import NO_IMPLICIT, Segue, Simple
 from segue.evaluation.scenarios.scenario import Options, Report
@@ -162,7 +163,7 @@ def test_intervals_are_over_listeners() -> None:
     assert of_many.interval_of_ratio(hits, hits) == (1.0, 1.0)
 
 
-@pytest.mark.skipif(not has_implicit(), reason="the extra `peers` is not installed")
+@pytest.mark.skipif(not installed("implicit"), reason="the extra `peers` is not installed")
 @pytest.mark.parametrize("name", PEERS)
 def test_a_peer_learns(name: str) -> None:
     rng = np.random.default_rng(1)
@@ -178,7 +179,7 @@ def test_a_peer_learns(name: str) -> None:
 
 
 def test_peers_that_are_not_installed_are_told(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segue.evaluation.scenarios.likes.has_implicit", lambda: False)
+    monkeypatch.setattr("segue.evaluation.scenarios.likes.installed", lambda _package: False)
     report = run(films, peers=True, ask_every=20)
 
     assert report.notes == [NO_IMPLICIT]

@@ -11,16 +11,17 @@ from typer.testing import CliRunner
 from segue.cli.main import app
 from segue.errors import InputError
 from segue.evaluation.metrics import auc, calibration_error
+from segue.evaluation.peers import installed
 from segue.evaluation.scenarios import SCENARIOS
 from segue.evaluation.scenarios.scenario import Options, Report
 from segue.evaluation.skip_log import MEASURES, Doubles, Resampled, SkipLog, interval, worth
-from segue.evaluation.skip_peers import base_rate, has, light_gbm, vowpal_wabbit
+from segue.evaluation.skip_peers import base_rate, light_gbm, vowpal_wabbit
 from streams.messages import ListeningEvent
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()
 PLAYS, LISTENERS, MINUTE_MS = 400, 4, 60_000
-needs_lightgbm = pytest.mark.skipif(not has("lightgbm"), reason="the extra `peers` is not installed")
-needs_vowpal_wabbit = pytest.mark.skipif(not has("vowpalwabbit"), reason="the extra `peers` is not installed")
+needs_lightgbm = pytest.mark.skipif(not installed("lightgbm"), reason="the extra `peers` is not installed")
+needs_vowpal_wabbit = pytest.mark.skipif(not installed("vowpalwabbit"), reason="the extra `peers` is not installed")
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_one_listener_resampled_is_all_there_is() -> None:
 
 @pytest.mark.parametrize("package", ["lightgbm", "vowpalwabbit"])
 def test_a_peer_that_is_not_installed_is_told(package: str, listens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segue.evaluation.scenarios.skips.has", lambda name: False)
+    monkeypatch.setattr("segue.evaluation.scenarios.skips.installed", lambda name: False)
     report = run(listens, peers=True)
 
     assert any(note.startswith(f"{package} is not installed") for note in report.notes)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from segue.evaluation.bandit_peers import SQUARECB, has_vowpal_wabbit, peer_players
+from segue.evaluation.bandit_peers import SQUARECB, peer_players
 from segue.evaluation.bandit_players import Player, our_players
 from segue.evaluation.bandit_worlds import ARMS, KINDS, BanditWorld, bandit_world
 from segue.evaluation.metrics import mean_interval
+from segue.evaluation.peers import installed
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
 
 OURS, PEERS = ("linucb-shared", "linucb-disjoint"), {"river-linucb", *SQUARECB}
@@ -51,7 +52,7 @@ def play(world: BanditWorld, player: Player) -> tuple[float, float, float]:
 def run(options: Options, progress: Progress) -> Report:
     """Every player in every world, one after the other."""
     report = Report(figures={"rounds": options.rounds, "arms": ARMS, "seed": options.seed, "seeds": options.seeds})
-    if options.peers and not has_vowpal_wabbit():
+    if options.peers and not installed("vowpalwabbit"):
         report.notes.append(NO_VOWPAL_WABBIT)
     for place, kind in enumerate(KINDS):
         seen: dict[str, Played] = {}

@@ -11,8 +11,9 @@ import numpy as np
 
 from online_models.colistening import score_followers
 from segue.evaluation.cluster import LocalCluster
-from segue.evaluation.like_peers import PEERS, Refitting, has_implicit, place_of
+from segue.evaluation.like_peers import PEERS, Refitting, place_of
 from segue.evaluation.like_stream import LISTED, Bootstrap, Guesses, LikeStream, read_likes
+from segue.evaluation.peers import installed
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
 from serving.candidates.channel import best
 from serving.slate import Query
@@ -92,7 +93,9 @@ def guess(stream: LikeStream, options: Options, progress: Progress) -> Guesses:
     for event in likes:  # of tracks that the catalogue does not list
         numbers.setdefault(event.track_id, len(numbers))
     listeners = {user: number for number, user in enumerate(dict.fromkeys(event.user_id for event in likes))}
-    peers = {name: make(options.seed) for name, make in PEERS.items()} if options.peers and has_implicit() else {}
+    peers = (
+        {name: make(options.seed) for name, make in PEERS.items()} if options.peers and installed("implicit") else {}
+    )
     step = min(options.ask_every, FLUSH_LIKES)
     segue, simple = Segue(stream, options.seed, step=step), Simple(len(numbers))
     refitting = Refitting(peers, len(numbers), len(listeners), every=REFIT_EVERY)
@@ -117,7 +120,7 @@ def run(options: Options, progress: Progress) -> Report:
     guesses = guess(stream, options, progress)
     report = Report(figures={"seed": options.seed, "likes": len(stream.likes), "guesses": len(guesses.listeners)})
     report.figures["tracks"] = len(stream.tracks)
-    if options.peers and not has_implicit():
+    if options.peers and not installed("implicit"):
         report.notes.append(NO_IMPLICIT)
     bootstrap = Bootstrap(guesses.listeners, options.seed)
     _add(report, guesses, bootstrap)

@@ -13,9 +13,10 @@ from online_models.ranker import OBJECTIVES
 from segue.errors import InputError
 from segue.evaluation.cluster import LocalCluster
 from segue.evaluation.metrics import calibration_error
+from segue.evaluation.peers import installed
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
 from segue.evaluation.skip_log import MEASURES, Doubles, Resampled, SkipLog, interval, worth
-from segue.evaluation.skip_peers import base_rate, has, light_gbm, vowpal_wabbit
+from segue.evaluation.skip_peers import base_rate, light_gbm, vowpal_wabbit
 from segue.importers import source_of
 from streams.lesson import Ranked
 from streams.messages import ListeningEvent, Track
@@ -67,7 +68,7 @@ def run(options: Options, progress: Progress) -> Report:
     log, met = learn(events, list(source.tracks(path)), options, progress)
     report = Report(figures={"seed": options.seed, "events": len(events), "plays": len(log.skipped)})
     report.figures |= {"listeners": int(log.listeners.max()) + 1, "refit_days": options.refit_days}
-    skips = np.concatenate([ranked.predicted[ranked.plays] for ranked in met])[:, OBJECTIVES.index("skip")]
+    skips = np.concatenate([ranked.skips for ranked in met])
     _add(report, log, {OURS: skips, **_others(log, options, report, progress)}, options.seed)
     _calibrate(report, met)
     return report
@@ -77,12 +78,12 @@ def _others(log: SkipLog, options: Options, report: Report, progress: Progress) 
     predicted = {BASE_RATE: base_rate(log)}
     if not options.peers:
         return predicted
-    if has("lightgbm"):
+    if installed("lightgbm"):
         days = options.refit_days
         predicted[LIGHTGBM] = light_gbm(
             log, options.seed, days, lambda done, of: progress(done, of, "lightgbm is refit")
         )
-    if has("vowpalwabbit"):
+    if installed("vowpalwabbit"):
         predicted[VOWPAL_WABBIT] = vowpal_wabbit(log, options.seed)
     for package, name in (("lightgbm", LIGHTGBM), ("vowpalwabbit", VOWPAL_WABBIT)):
         if name not in predicted:
@@ -93,28 +94,21 @@ def _others(log: SkipLog, options: Options, report: Report, progress: Progress) 
 def _add(report: Report, log: SkipLog, predicted: dict[str, Doubles], seed: int) -> None:
     resampled, sheet = Resampled(log, seed), Sheet(_title(log), ("", "AUC", "95% interval", "log loss", "ECE"))
     drawn = {name: resampled.measures(each) for name, each in predicted.items()}
-    for name, each in predicted.items():
-        values = worth(each, log.skipped)
-        for measure in MEASURES:
-            low, high = interval(drawn[name][measure])
-            key = f"{name.replace('-', '_')}_{measure}"
-            report.figures |= {key: values[measure], f"{key}_low": low, f"{key}_high": high}
-        low, high = interval(drawn[name]["auc"])
-        texts = (
-            f"{values['auc']:.4f}",
-            f"{low:.4f} to {high:.4f}",
-            f"{values['log_loss']:.4f}",
-            f"{values['ece']:.4f}",
-        )
-        sheet.rows.append((name, *texts))
+    worths = {name: worth(each, log.skipped) for name, each in predicted.items()}
+    for name, values in worths.items():
+        key = name.replace("-", "_")
+        bounds = {measure: interval(drawn[name][measure]) for measure in MEASURES}
+        for measure, (low, high) in bounds.items():
+            report.figures |= {f"{key}_{measure}": values[measure]}
+            report.figures |= {f"{key}_{measure}_low": low, f"{key}_{measure}_high": high}
+        low, high = bounds["auc"]
+        shown = f"{values['auc']:.4f}", f"{low:.4f} to {high:.4f}", f"{values['log_loss']:.4f}", f"{values['ece']:.4f}"
+        sheet.rows.append((name, *shown))
+        if name != OURS:
+            low, high = interval(drawn[OURS]["auc"] - drawn[name]["auc"])
+            less = f"{OURS}_less_{key}_auc"
+            report.figures |= {less: worths[OURS]["auc"] - values["auc"], f"{less}_low": low, f"{less}_high": high}
     report.sheets.append(sheet)
-    for name in predicted:
-        if name == OURS:
-            continue
-        key = f"{OURS}_less_{name.replace('-', '_')}_auc"
-        low, high = interval(drawn[OURS]["auc"] - drawn[name]["auc"])
-        more = worth(predicted[OURS], log.skipped)["auc"] - worth(predicted[name], log.skipped)["auc"]
-        report.figures |= {key: more, f"{key}_low": low, f"{key}_high": high}
 
 
 def _title(log: SkipLog) -> str:

@@ -5,11 +5,15 @@ Listener tower: decayed pooling of the *input* vectors of what was heard (a trac
 and uniform ones; each logit is corrected by the log of how often its track is drawn (Bengio & Senecal 2008; Yi et al. 2019). AdaGrad.
 """
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse
 
 from online_models.replay_buffer import ReplayBuffer
 from online_models.track import COLUMN, Floats, Rows, TrackTable
+
+Sparse = Any  # scipy.sparse.csr_matrix of float32
 
 
 class TwoTower:
@@ -56,6 +60,7 @@ class TwoTower:
         self._decay = (decay ** np.arange(history)).astype(np.float32)
         self.replay = ReplayBuffer(replay_max, history)
         self._pool = np.zeros(0, np.int32)
+        self._place = np.zeros(0, np.int32)  # scratch of `_distinct`
         self._events = 0.0
         self._age = 0
 
@@ -91,39 +96,50 @@ class TwoTower:
         touched += [self._learn(*self.replay.draw(len(target), self.rng)) for _ in range(rounds)]
         if self.replays:
             self.replay.add(history, target)
-        return np.unique(np.concatenate(touched))
+        return self._distinct(np.concatenate(touched))[0]
 
     def _learn(self, history: Rows, target: Rows) -> Rows:
-        table, size = self.table, len(target)
+        table, size, dims = self.table, len(target), self.table.dims
         pool = self._negatives()
         candidates = np.concatenate([target, pool[self.rng.integers(0, len(pool), self.uniform)]])
-        heard, heard_at = np.unique(history, return_inverse=True)
-        weights = self.pooling(history)
-        inputs = table.in_vectors(heard)
-        listeners = np.einsum("bhd,bh->bd", inputs[heard_at.reshape(history.shape)], weights)
-        shown, shown_at = np.unique(candidates, return_inverse=True)
-        outputs = table.out_vectors(shown)
+        heard, heard_at = self._distinct(history.ravel())
+        pooled = _rows(self.pooling(history).ravel(), heard_at, history.shape[1], len(heard))
+        parts_in, towers_in = self._towers(heard)
+        parts_out, towers_out = self._towers(candidates)
+        listeners = pooled @ (towers_in @ table.vectors[parts_in, :dims])
+        outputs = towers_out @ table.vectors[parts_out, dims : 2 * dims]
 
-        logits = listeners @ outputs.T + table.bias[shown]
-        logits = logits[:, shown_at] - self._log_q(candidates, size, len(pool))
-        itself = candidates[None, :] == target[:, None]
-        itself[np.arange(size), np.arange(size)] = False
+        logits = listeners @ outputs.T
+        logits += table.bias[candidates] - self._log_q(candidates, size, len(pool))
+        itself, own = candidates[None, :] == target[:, None], np.arange(size)
+        itself[own, own] = False
         logits[itself] = -1e9  # the target again among the negatives
         logits -= logits.max(1, keepdims=True)
         errors = np.exp(logits)
         errors /= -errors.sum(1, keepdims=True)
-        errors[np.arange(size), np.arange(size)] += 1.0  # the gradient of the log likelihood by the logits
+        errors[own, own] += 1.0  # the gradient of the log likelihood by the logits
 
-        by_shown = _add_rows(errors.T, shown_at, len(shown))  # [shown, b]
-        to_inputs = by_shown.T @ outputs  # [b, dims], by the listener vectors
-        spread = scipy.sparse.csr_matrix(
-            (weights.ravel(), (heard_at.ravel(), np.repeat(np.arange(size), history.shape[1]))), (len(heard), size)
-        )
-        dims = table.dims
-        changed_out = self._step(slice(dims, 2 * dims), 2 * dims + 2, shown, by_shown @ listeners)
-        changed_in = self._step(slice(0, dims), 2 * dims + 1, heard, spread @ to_inputs)
-        self._step_bias(shown, by_shown.sum(1))
-        return np.concatenate([changed_out, changed_in])
+        to_outputs, to_inputs = errors.T @ listeners, pooled.T @ (errors @ outputs)
+        self._step(slice(dims, 2 * dims), 2 * dims + 2, parts_out, towers_out.T @ to_outputs)
+        self._step(slice(0, dims), 2 * dims + 1, parts_in, towers_in.T @ to_inputs)
+        self._step_bias(candidates, errors.sum(0))
+        return np.concatenate([parts_out, parts_in])
+
+    def _towers(self, rows: Rows) -> tuple[Rows, Sparse]:
+        """The parts of tracks' towers, each once, and how they add up: float32[len(rows), parts]."""
+        parts, places = self._distinct(self.table.parts[rows].ravel())
+        weights = self.table.part_weights[rows]
+        return parts, _rows(weights.ravel(), places, weights.shape[1], len(parts))
+
+    def _distinct(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Each row once, in the order of their last occurrences, and where each stands there: what `np.unique` sorts for."""
+        place, at = self._place, np.arange(len(rows), dtype=np.int32)
+        if len(place) < len(self.table.keys):
+            place = self._place = np.zeros(len(self.table.counts), np.int32)
+        place[rows] = at  # of a row that comes again the last stays
+        distinct = rows[place[rows] == at]
+        place[distinct] = at[: len(distinct)]
+        return distinct, place[rows]
 
     def _negatives(self) -> Rows:
         """The rows that uniform negatives are drawn from: the catalogue, else every track; looked up anew every so many batches."""
@@ -146,30 +162,26 @@ class TwoTower:
         log_q: Floats = np.log(q * pool).astype(np.float32)
         return log_q
 
-    def _step(self, columns: slice, squared: int, rows: Rows, gradients: Floats) -> Rows:
-        """One AdaGrad step of towers' gradients on their parts; answers the rows of the parts."""
-        table = self.table
-        parts, part_weights = table.parts[rows], table.part_weights[rows]
-        changed, places = np.unique(parts, return_inverse=True)
-        owners = np.repeat(np.arange(len(rows)), parts.shape[1])
-        spread = scipy.sparse.csr_matrix((part_weights.ravel(), (places.ravel(), owners)), (len(changed), len(rows)))
-        total = spread @ gradients - self.l2 * table.vectors[changed, columns]
-        table.vectors[changed, squared] += (total * total).sum(1)
-        table.vectors[changed, columns] += (self.lr / np.sqrt(table.vectors[changed, squared] + 1e-12))[:, None] * total
-        table.vectors[0] = 0.0
-        return changed.astype(np.int32)
+    def _step(self, columns: slice, squared: int, rows: Rows, gradients: Floats) -> None:
+        """One AdaGrad step of parts."""
+        vectors = self.table.vectors
+        old = vectors[rows, columns]
+        total = gradients - self.l2 * old
+        squares = vectors[rows, squared] + (total * total).sum(1)
+        vectors[rows, squared] = squares
+        vectors[rows, columns] = old + (self.lr / np.sqrt(squares + 1e-12))[:, None] * total
+        vectors[0] = 0.0
 
     def _step_bias(self, rows: Rows, gradients: Floats) -> None:
         table, bias, squared = self.table, 2 * self.table.dims, 2 * self.table.dims + 3
-        table.vectors[rows, squared] += gradients * gradients
-        table.vectors[rows, bias] += self.lr / np.sqrt(table.vectors[rows, squared] + 1e-12) * gradients
+        rows, places = self._distinct(rows)
+        total = np.bincount(places, gradients, len(rows)).astype(np.float32)
+        table.vectors[rows, squared] += total * total
+        table.vectors[rows, bias] += self.lr / np.sqrt(table.vectors[rows, squared] + 1e-12) * total
         table.vectors[0] = 0.0
 
 
-def _add_rows(values: Floats, places: "np.ndarray[tuple[int, ...], np.dtype[np.intp]]", size: int) -> Floats:
-    """Sum rows of `values` float32[n, m] by place: float32[size, m]."""
-    spread = scipy.sparse.csr_matrix(
-        (np.ones(len(places), np.float32), (places, np.arange(len(places)))), (size, len(places))
-    )
-    summed: Floats = spread @ values
-    return summed
+def _rows(weights: Floats, places: Rows, width: int, size: int) -> Sparse:
+    """A matrix of `size` columns with `width` weights in each row, at these places."""
+    ends = np.arange(0, len(places) + 1, width, dtype=np.int32)
+    return scipy.sparse.csr_matrix((weights, places, ends), (len(ends) - 1, size))

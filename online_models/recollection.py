@@ -3,6 +3,7 @@
 Sums are forward-decayed (`track`), so that they need no touch while nothing happens.
 """
 
+from array import array
 from collections import deque
 
 from online_models.listener_rows import LIKE, SAVE, SKIP, Heard
@@ -12,6 +13,7 @@ SESSION_GAP_MS = 30 * 60_000
 OUTCOMES = 4
 FAVOURITES = 200
 HABITS = (27, 27, 72, 72)  # sizes of the tables of `Recollection.habit_places`
+_NO_HABITS = bytes(8 * sum(HABITS))
 FINISHED, LEFT, SKIPPED = range(3)  # how a play ended
 SWIFT = (0.5, 0.25, 0.08)  # how much of each rate by plays the newest play is
 RATE = 0.35  # of skipping, before anything is known
@@ -88,11 +90,12 @@ class Recollection:
         self.favourites: dict[str, Memory] = {}  # tracks with the greatest `Memory.liking`, up to twice FAVOURITES
         self.heard: list[str] = []  # tracks played past the skip, liked or saved, in order
         self.recent: deque[str] = deque(maxlen=20)  # tracks played or skipped, newest last
-        self.outcomes: deque[int] = deque([0] * OUTCOMES, OUTCOMES)  # 1 skipped, -1 played, newest first
-        self.endings: deque[int] = deque([FINISHED] * 3, 3)  # FINISHED, LEFT or SKIPPED, newest first
-        self.shares: deque[int] = deque([50] * 3, 3)  # percent heard, newest first
+        # of the last plays, newest first: 1 skipped, -1 played; FINISHED, LEFT or SKIPPED; percent heard; seconds heard; artists
+        self.outcomes, self.endings, self.shares = (0,) * OUTCOMES, (FINISHED,) * 3, (50,) * 3
+        self.heard_s: tuple[float, float] = (0.0, 0.0)
+        self.last_artists: tuple[str | None, str | None] = (None, None)
         self.plays = self.skips = 0.0  # forward-decayed, half-life 30 days
-        self.habit_plays, self.habit_skips = [0.0] * sum(HABITS), [0.0] * sum(HABITS)  # 60 days
+        self.habit_plays, self.habit_skips = array("d", _NO_HABITS), array("d", _NO_HABITS)  # 60 days
         self.hour_plays = self.hour_skips = 0.0  # half-life one hour, as of last_ms
         self.pace_plays = self.pace_skips = 0.0  # half-life three minutes, as of last_ms
         self.swift = [RATE] * len(SWIFT)  # rates of skipping by plays, the newest weigh most
@@ -100,9 +103,7 @@ class Recollection:
         self.finishing, self.ordered, self.length_s = 0.5, 0.3, 10.0
         self.skip_run = self.play_run = 0  # skips, or plays, without one of the other
         self.number = 0  # of the next play or skip
-        self.heard_s: deque[float] = deque([0.0] * 2, 2)  # newest first
         self.pause_ms = 0  # before the last play
-        self.last_artists: deque[str | None] = deque([None] * 2, 2)  # newest first
         self.last_ms = self.session_plays = self.session_skips = 0
         self._places: tuple[int, tuple[int, int, int, int]] | None = None  # the last answer of `habit_places`
 
@@ -137,9 +138,10 @@ class Recollection:
         self.hour_skips = self.hour_skips * fade + skipped
         self.pace_plays = self.pace_plays * pace + 1.0
         self.pace_skips = self.pace_skips * pace + skipped
-        self.outcomes.appendleft(1 if skipped else -1)
-        self.endings.appendleft(ending)
-        self.shares.appendleft(share)
+        first, second, third, _ = self.outcomes
+        self.outcomes = 1 if skipped else -1, first, second, third
+        self.endings = ending, *self.endings[:2]
+        self.shares = share, *self.shares[:2]
         self.recent.append(track_id)
         self.pause_ms = minutes(start_ms - self.last_ms)
         self.last_ms = max(self.last_ms, at_ms)
@@ -169,9 +171,9 @@ class Recollection:
         self.finishing += _FINISHING * ((ending == FINISHED) - self.finishing)
         seconds = event.played_ms / 1000.0
         self.length_s += _LENGTH * (seconds - self.length_s)
-        self.heard_s.appendleft(seconds)
+        self.heard_s = seconds, self.heard_s[0]
         self.skip_run, self.play_run = (self.skip_run + 1, 0) if skipped else (0, self.play_run + 1)
-        self.last_artists.appendleft(event.artist_id)
+        self.last_artists = event.artist_id, self.last_artists[0]
         self.number += 1
 
     @staticmethod

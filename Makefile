@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+LOGS := $(or $(DATA),../shared/data)
+FIGURES := build/quality
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast soak fuzz faults check format bench quality clean
 
@@ -51,12 +53,14 @@ format: install  ## lay the code out
 bench: install   ## events per second: stock Faust, the engine, the learner; then freshness
 	@$(BIN)/segue bench $(ARGS)
 
-quality: install ## predict before learning, on the real logs beside the project (DATA=../shared/data) and in the bandits' worlds
-	@$(BIN)/segue replay --from spotify-pack $(or $(DATA),../shared/data)/spotify_histories --seed 1 $(ARGS)
-	@$(BIN)/segue replay --from movielens $(or $(DATA),../shared/data)/ml-latest-small --seed 1 --ask-every 4 $(ARGS)
-	@$(BIN)/segue evaluate likes --data $(or $(DATA),../shared/data)/ml-latest-small --seed 1 --ask-every 16
-	@$(BIN)/segue evaluate skips --data $(or $(DATA),../shared/data)/spotify_histories --seed 1
-	@$(BIN)/segue evaluate bandits --seed 1
+quality: install ## predict before learning, on the real logs beside the project (DATA=../shared/data) and in the bandits' worlds; held to docs/quality
+	@mkdir -p $(FIGURES)
+	@$(BIN)/segue replay --from spotify-pack $(LOGS)/spotify_histories --seed 1 --json $(FIGURES)/replay-spotify.json --plot $(FIGURES)/replay-spotify.png
+	@$(BIN)/segue replay --from movielens $(LOGS)/ml-latest-small --seed 1 --ask-every 4 --json $(FIGURES)/replay-movielens.json --plot $(FIGURES)/replay-movielens.png
+	@$(BIN)/segue evaluate likes --data $(LOGS)/ml-latest-small --seed 1 --ask-every 16 --json $(FIGURES)/likes.json
+	@$(BIN)/segue evaluate skips --data $(LOGS)/spotify_histories --seed 1 --json $(FIGURES)/skips.json
+	@$(BIN)/segue evaluate bandits --seed 1 --json $(FIGURES)/bandits.json
+	@for base in docs/quality/*.json; do $(BIN)/segue compare $$base $(FIGURES)/$$(basename $$base) || exit 1; done
 
 clean:           ## remove what `install` and the tests made
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .coverage

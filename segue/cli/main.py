@@ -9,6 +9,7 @@ from segue.cli import (
     ask,
     bench,
     broker,
+    compare,
     dead_letters,
     evaluate,
     forget,
@@ -34,7 +35,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (up, worker, simulate, produce, ask, rows, forget, dead_letters, replay, evaluate, topics, bench, broker):
+for module in (
+    up,
+    worker,
+    simulate,
+    produce,
+    ask,
+    rows,
+    forget,
+    dead_letters,
+    replay,
+    evaluate,
+    compare,
+    topics,
+    bench,
+    broker,
+):
     module.register(app)
 
 

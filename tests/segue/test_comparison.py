@@ -7,10 +7,12 @@ import pytest
 
 from segue.cli import main
 from segue.errors import InputError
-from segue.evaluation.comparison import WATCHED, compare
+from segue.evaluation.comparison import WATCHED, Value, compare
 
-BASE = {"scenario": "likes", "seed": 1, "tracks": 9000} | {each.name: 0.1 for each in WATCHED["likes"]}
-SKIPS = {"scenario": "skips", "seed": 1} | {each.name: 0.4 for each in WATCHED["skips"]}
+BASE: dict[str, Value] = {"scenario": "likes", "seed": 1, "tracks": 9000} | {
+    each.name: 0.1 for each in WATCHED["likes"]
+}
+SKIPS: dict[str, Value] = {"scenario": "skips", "seed": 1} | {each.name: 0.4 for each in WATCHED["skips"]}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ SKIPS = {"scenario": "skips", "seed": 1} | {each.name: 0.4 for each in WATCHED["
     ],
 )
 def test_figure_may_be_worse_by_its_tolerance_and_better_by_anything(
-    base: dict[str, float], name: str, head: float, lost: bool
+    base: dict[str, Value], name: str, head: float, lost: bool
 ) -> None:
     changes = {each.watched.name: each.lost for each in compare(base, base | {name: head})}
 
@@ -41,7 +43,7 @@ def test_figure_may_be_worse_by_its_tolerance_and_better_by_anything(
         (BASE | {"segue_hr_at_10": None}, "segue_hr_at_10 of the head is None: expected a number"),
     ],
 )
-def test_runs_that_cannot_be_compared_are_refused(head: dict[str, float], said: str) -> None:
+def test_runs_that_cannot_be_compared_are_refused(head: dict[str, Value], said: str) -> None:
     with pytest.raises(InputError, match=said):
         compare(BASE, head)
 

@@ -140,8 +140,10 @@ class Recollection:
         self.pace_skips = self.pace_skips * pace + skipped
         first, second, third, _ = self.outcomes
         self.outcomes = 1 if skipped else -1, first, second, third
-        self.endings = ending, *self.endings[:2]
-        self.shares = share, *self.shares[:2]
+        first, second, _ = self.endings
+        self.endings = ending, first, second
+        first, second, _ = self.shares
+        self.shares = share, first, second
         self.recent.append(track_id)
         self.pause_ms = minutes(start_ms - self.last_ms)
         self.last_ms = max(self.last_ms, at_ms)

@@ -9,10 +9,10 @@ from segue.cli import main
 from segue.errors import InputError
 from segue.evaluation.comparison import WATCHED, Value, compare
 
-BASE: dict[str, Value] = {"scenario": "likes", "seed": 1, "tracks": 9000} | {
-    each.name: 0.1 for each in WATCHED["likes"]
-}
-SKIPS: dict[str, Value] = {"scenario": "skips", "seed": 1} | {each.name: 0.4 for each in WATCHED["skips"]}
+BASE: dict[str, Value] = {"scenario": "likes", "seed": 1, "tracks": 9000}
+BASE |= {each.name: 0.1 for each in WATCHED["likes"]}
+SKIPS: dict[str, Value] = {"scenario": "skips", "seed": 1}
+SKIPS |= {each.name: 0.4 for each in WATCHED["skips"]}
 
 
 @pytest.mark.parametrize(

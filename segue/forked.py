@@ -25,6 +25,7 @@ ANSWER_S = 10.0
 ENDS_S = 1.0
 LOOK_S = 0.02
 WORKER = [sys.executable, "-m", "segue.cli.main", "worker"]
+_CAN = sys.platform == "linux"
 _LATE = ("KAFKA_", "SEGUE_")  # what no library reads when it is imported
 
 
@@ -76,7 +77,7 @@ class ForkServer:
             raise ForkServerError("this system lets no process adopt orphans (prctl), expected Linux")
         self.failed: str | None = None
         self._ready = False
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as it runs
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         with theirs:
@@ -177,10 +178,16 @@ def fork_server(say: Callable[[str], None]) -> ForkServer:
     return _server
 
 
+def prepare(say: Callable[[str], None]) -> None:
+    """Start the fork server where there can be one, so that it imports while something else is waited for."""
+    if _CAN:
+        fork_server(say)
+
+
 def can_fork(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
-    """Whether it is a worker of ours that would find in a fork server what it finds when it is executed."""
+    """Whether it is a worker of ours that finds in a fork server what it would find when it is executed."""
     different = {name for name, _ in environ.items() ^ os.environ.items()}
-    return list(argv[:4]) == WORKER and all(name.startswith(_LATE) for name in different)
+    return _CAN and list(argv[:4]) == WORKER and all(name.startswith(_LATE) for name in different)
 
 
 async def start_forked(
@@ -201,7 +208,7 @@ async def start_forked(
     stdout, (reading, writing) = asyncio.StreamReader(limit), os.pipe()
     try:
         pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stdout), open(reading, "rb", buffering=0)
+            lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(reading, "rb", 0)
         )
         try:
             return ForkedProcess(server.fork(argv[3:], environ, writing, errors.fileno()), stdout, pipe)

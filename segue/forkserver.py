@@ -4,6 +4,7 @@ A request is a message with three files: what to run, and where its output and i
 No event loop and no threads here, since neither survives a fork. Not for other programs than `segue worker`.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -16,22 +17,14 @@ from segue.embedded.processes import die_with_parent, name_process
 
 READY = b"ready"
 ANSWER_BYTES_MAX = 32
-# what `segue worker` imports only when it knows which one it is, or later
-MODULES = (
-    "segue.cli.main",
-    "serving.runtime.worker",
-    "streams.runtime.keeper",
-    "streams.runtime.learner",
-    "streams.runtime.run",
-)
+MODULES = ("serving.runtime.worker", "streams.runtime.learner", "streams.runtime.keeper", "encodings.idna")
 
 
 def main() -> None:
     """Serve the parent on the socket whose number is the argument, until it closes its side. Returns in workers, too, when they have ended."""
     supervisor, control = os.getppid(), socket.socket(fileno=int(sys.argv[1]))
     gc.disable()  # what it frees are holes in pages that are shared
-    for module in MODULES:
-        importlib.import_module(module)
+    rehearse()
     gc.freeze()
     control.send(READY)
     while True:
@@ -50,6 +43,21 @@ def main() -> None:
             os.close(file)
         if os.waitpid(between, 0)[1]:
             sys.exit("a worker could not be forked")
+
+
+def rehearse() -> None:
+    """Import all that a worker needs; some of it is imported only where a command line is read, and where a Faust app is made."""
+    for module in MODULES:
+        importlib.import_module(module)
+    import typer
+
+    from segue.cli.main import app
+    from streams.runtime.keeper import keeper_engine
+    from streams.runtime.settings import Settings
+
+    with contextlib.suppress(typer.BadParameter):
+        app(["worker", "nobody"], standalone_mode=False)
+    keeper_engine(Settings(bootstrap="nowhere"))
 
 
 def _be_adopted(supervisor: int, parent: int, control: socket.socket) -> None:

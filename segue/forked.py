@@ -128,6 +128,8 @@ class ForkServer:
         ForkServerError
             where it does not answer
         """
+        if self.ended():
+            raise ForkServerError(self.failed)
         request = {"arguments": list(arguments), "environ": dict(environ), "folder": os.getcwd()}
         with open(os.memfd_create("segue-worker"), "w") as file:
             json.dump(request, file)

@@ -11,6 +11,7 @@ from pathlib import Path
 from segue.embedded.kafka import BrokerError, EmbeddedKafka
 from segue.embedded.running import announce, withdraw
 from segue.errors import SituationError
+from segue.forked import prepare
 from segue.supervisor import Pauses, Worker, segue_argv
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
@@ -51,6 +52,7 @@ class RunningCluster:
 
     async def __aenter__(self) -> "RunningCluster":
         try:
+            prepare(self.say)
             if self._kafka is not None:
                 await self._start_broker(self._kafka)
             created = await create_topics(self.settings)

@@ -9,8 +9,10 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from segue.embedded.processes import die_with_parent
+from segue.forked import ForkedProcess, can_fork, start_forked
 from streams.runtime.exits import REFUSED
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -58,7 +60,7 @@ class Worker:
         self.pauses_s = pauses_s
         self.restarts = 0
         self.ready = asyncio.Event()
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: asyncio.subprocess.Process | ForkedProcess | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -116,16 +118,7 @@ class Worker:
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
         self.ready.clear()
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.argv,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                limit=_LINE_BYTES_MAX,
-                preexec_fn=die_with_parent,
-            )
+            self.process = await self._start(log)
             assert self.process.stdout is not None
             async for line in self.process.stdout:
                 if line.strip().endswith(b"ready"):
@@ -133,6 +126,20 @@ class Worker:
                 log.write(line)
                 log.flush()
             return await self.process.wait()
+
+    async def _start(self, log: IO[bytes]) -> asyncio.subprocess.Process | ForkedProcess:
+        if can_fork(self.argv, self.env):
+            return await start_forked(self.argv, self.env, log, limit=_LINE_BYTES_MAX, say=self.say)
+        return await asyncio.create_subprocess_exec(
+            *self.argv,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            limit=_LINE_BYTES_MAX,
+            preexec_fn=die_with_parent,
+        )
 
     def _last_line(self) -> str:
         with self.log.open("rb") as log:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import faust
+from faust.tables.manager import TableManager
 from faust.types.auth import CredentialsT
 from faust.types.tuples import TP
 
@@ -104,6 +105,7 @@ class Engine:
             consumer_group_instance_id=membership.get("group_instance_id"),
             stream_wait_empty=False,
             stream_buffer_maxsize=CHUNKS_MAX,
+            TableManager=NoTables,
         )
         app.transport = ChunkTransport(app.conf.broker_consumer, app)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
@@ -155,6 +157,15 @@ class Engine:
         if self.closed is not None:
             for number in closing:
                 self.closed(number)
+
+
+class NoTables(TableManager):
+    """Faust's tables, of which there are none."""
+
+    async def on_start(self) -> None:
+        """As Faust's, which first waits a second for tables that are still being made; the group is joined after it."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def credentials(settings: Settings) -> CredentialsT | None:

@@ -101,8 +101,9 @@ class Follower:
         for tp, offset in kept.items():
             self._reader.seek(tp, offset)
         if new:
-            await self._reader.seek_to_beginning(*new)
-            self._ends.update(await self._reader.end_offsets(list(new)))
+            asked = self._reader.end_offsets(list(new)), self._reader.seek_to_beginning(*new)
+            ends, _ = await asyncio.gather(*asked)  # behind a fetch they would wait for as long as that may
+            self._ends.update(ends)
 
     async def _run(self) -> None:
         assert self._reader is not None

@@ -13,7 +13,7 @@ NAME = "keeper"
 
 async def run(settings: Settings) -> None:
     """Run a track keeper until SIGTERM or Ctrl-C."""
-    engine = Engine(settings, NAME, lambda number: KeeperProcessor(number, TrackTable()), KeeperProcessor.inputs)
+    engine = keeper_engine(settings)
 
     async def start() -> None:
         await check_rights(settings, NAME)
@@ -21,3 +21,8 @@ async def run(settings: Settings) -> None:
         await engine.start()
 
     await run_until_signalled(start, engine.stop, "keeper ready")
+
+
+def keeper_engine(settings: Settings) -> Engine:
+    """A track keeper that has not begun."""
+    return Engine(settings, NAME, lambda number: KeeperProcessor(number, TrackTable()), KeeperProcessor.inputs)

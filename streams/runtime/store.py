@@ -140,11 +140,12 @@ async def read_to_end(
 ) -> AsyncIterator[list[Any]]:
     """Records of a partition from `start`, or its beginning, to the end that it has now, in the handfuls that fetches bring; the reader has nothing else then."""
     reader.assign([tp])
-    if start is None:
-        await reader.seek_to_beginning(tp)
+    if start is None:  # both asked for at once: what comes behind a fetch waits for as long as that may
+        ends, _ = await asyncio.gather(reader.end_offsets([tp]), reader.seek_to_beginning(tp))
     else:
         reader.seek(tp, start)
-    end = (await reader.end_offsets([tp]))[tp]
+        ends = await reader.end_offsets([tp])
+    end = ends[tp]
     while await reader.position(tp) < end:
         fetched = (await reader.getmany(timeout_ms=200, max_records=at_once)).get(tp, ())
         if records := [record for record in fetched if record.offset < end]:

@@ -1,15 +1,25 @@
 """A worker that fails is started again, whatever the failure was, and its log stays small."""
 
 import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
+import segue.forked
 import segue.supervisor
+from segue.forked import ForkedProcess, can_fork, fork_server
 from segue.supervisor import REFUSED_PAUSE_S, STEADY_S, Pauses, Worker, segue_argv
 from streams.runtime.exits import REFUSED
 from streams.runtime.settings import Settings
+from tests.integration.ledger import until
 
 
 def worker(folder: Path, said: list[str], *argv: str) -> Worker:
@@ -106,15 +116,174 @@ def test_after_it_ran_steadily_the_next_failure_is_the_first() -> None:
     assert [pauses.after(ran_s) for ran_s in (1.0, 1.0, 1.0, STEADY_S + 1.0, 1.0)] == [0.5, 1.0, 2.0, 0.5, 1.0]
 
 
-async def test_worker_with_settings_that_cannot_be_used_says_which(tmp_path: Path) -> None:
-    said, env = list[str](), {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "SEGUE_PARTITIONS": "many"}
+BARE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "SEGUE_PARTITIONS": "many"}
+
+
+@pytest.mark.parametrize("forks", [False, True])
+async def test_worker_with_settings_that_cannot_be_used_says_which(tmp_path: Path, forks: bool) -> None:
+    said, env = list[str](), {**(os.environ if forks else {}), **BARE}
     argv, log = segue_argv("worker", "learner"), tmp_path / "learner.log"
     watched = Worker("learner", argv, env, log, said.append, pauses_s=(0.0,))
     watched.start()
-    async with asyncio.timeout(60.0):
-        while not said:
-            await asyncio.sleep(0.01)
+    await until("it is said", lambda: bool(said), 60.0)
     await watched.stop()
 
+    assert isinstance(watched.process, ForkedProcess) == forks
     assert said[0].startswith("learner ended with 2 (segue: SEGUE_PARTITIONS")
     assert "Traceback" not in (tmp_path / "learner.log").read_text()
+
+
+# --- workers that are forked
+
+
+@pytest.mark.parametrize(
+    ("argv", "more"),
+    [
+        (segue_argv("topics", "create"), {}),
+        (python("import segue.cli.main"), {}),
+        (segue_argv("worker", "learner"), {"OPENBLAS_NUM_THREADS": "7"}),
+    ],
+)
+def test_other_programs_and_other_environments_are_not_forked(argv: Sequence[str], more: Mapping[str, str]) -> None:
+    assert can_fork(segue_argv("worker", "learner"), os.environ | BARE)
+    assert not can_fork(argv, os.environ | more)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a Kafka that never answers: who connects waits."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextlib.asynccontextmanager
+async def waiting(folder: Path, kafka: str, said: list[str], *kinds: str) -> AsyncIterator[list[Worker]]:
+    """Workers that have tried to reach a Kafka."""
+    env = os.environ | {"KAFKA_BOOTSTRAP_SERVERS": kafka}
+    workers = [
+        Worker(kind, segue_argv("worker", kind), env, folder / f"{kind}.log", said.append, pauses_s=(0.0,))
+        for kind in kinds
+    ]
+    for each in workers:
+        each.start()
+    try:
+        await until("all are connected", lambda: all(connects(each) for each in workers), 60.0)
+        yield workers
+    finally:
+        await asyncio.gather(*(each.stop() for each in workers))
+
+
+def connects(watched: Worker) -> bool:
+    return watched.process is not None and any(link.startswith("socket:") for link in open_files(watched.process.pid))
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process holds open; a file may be gone before it is looked at."""
+    found = list[str]()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(path.readlink()))
+    return found
+
+
+async def test_a_forked_worker_is_a_process_of_its_own_and_our_child(tmp_path: Path, silent: str) -> None:
+    async with waiting(tmp_path, silent, [], "keeper", "learner") as workers:
+        pids = [each.process.pid for each in workers if each.process is not None]
+        shown = [psutil.Process(pid) for pid in pids]
+        logs = [{link for link in open_files(pid) if link.startswith(str(tmp_path))} for pid in pids]
+
+        assert [each.name() for each in shown] == ["segue-keeper", "segue-learner"]
+        assert [each.cmdline() for each in shown] == [each.argv for each in workers]
+        assert [each.ppid() for each in shown] == [os.getpid()] * 2
+        assert [os.getsid(pid) for pid in pids] == pids
+        assert logs == [{str(each.log)} for each in workers]
+
+        await workers[1].stop()
+
+        assert workers[1].process is not None
+        assert workers[1].process.returncode == 0, "SIGTERM ends it in order"
+
+
+async def test_a_forked_worker_that_is_killed_is_started_again_while_another_runs(tmp_path: Path, silent: str) -> None:
+    said = list[str]()
+    async with waiting(tmp_path, silent, said, "keeper", "learner") as workers:
+        first = workers[0].process
+        assert first is not None
+        os.kill(first.pid, signal.SIGKILL)
+        await until("it runs again", lambda: workers[0].process is not first and connects(workers[0]), 30.0)
+
+        assert said == ["keeper ended with -9 (it said nothing); starting it again in 0 s"]
+        assert not Path(f"/proc/{first.pid}").exists()
+
+
+async def test_workers_outlive_their_fork_server_and_the_next_one_gets_another(tmp_path: Path, silent: str) -> None:
+    said = list[str]()
+    async with waiting(tmp_path, silent, said, "keeper") as (keeper,):
+        server, first = fork_server(said.append), keeper.process
+        assert first is not None
+        os.kill(server.pid, signal.SIGKILL)
+        await until("it has ended", lambda: psutil.Process(server.pid).status() == psutil.STATUS_ZOMBIE, 10.0)
+
+        assert first.returncode is None
+
+        first.kill()
+        await until("it runs again", lambda: keeper.process is not first and connects(keeper), 60.0)
+
+        assert said == [
+            "keeper ended with -9 (it said nothing); starting it again in 0 s",
+            "the fork server ended with -9 (it said nothing); its workers go on, starting another",
+        ]
+
+
+async def test_a_fork_server_that_cannot_start_is_said_as_a_failure_of_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faust.py").write_text("raise ImportError('no luck')")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(segue.forked, "_server", None)
+    said = list[str]()
+    watched = Worker("keeper", segue_argv("worker", "keeper"), os.environ, tmp_path / "log", said.append, pauses_s=(0,))
+    watched.start()
+    await until("it is tried again", lambda: len(said) > 1, 60.0)
+    await watched.stop()
+
+    assert (
+        said[:2] == ["keeper failed: the fork server ended with 1 (ImportError: no luck); starting it again in 0 s"] * 2
+    )
+
+
+async def test_nothing_is_left_where_the_supervisor_is_killed(tmp_path: Path, silent: str) -> None:
+    code = (
+        "import asyncio, os, sys\n"
+        "from pathlib import Path\n"
+        "from segue.forked import fork_server\n"
+        "from segue.supervisor import Worker, segue_argv\n"
+        "async def main():\n"
+        f"    worker = Worker('keeper', segue_argv('worker', 'keeper'), os.environ, Path({str(tmp_path / 'log')!r}), print)\n"
+        "    worker.start()\n"
+        "    while worker.process is None:\n"
+        "        await asyncio.sleep(0.01)\n"
+        "    print(worker.process.pid, fork_server(print).pid, flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    env = os.environ | {"KAFKA_BOOTSTRAP_SERVERS": silent}
+    process = await asyncio.create_subprocess_exec(*python(code), env=env, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        worker_pid, server_pid = map(int, (await process.stdout.readline()).split())
+
+        assert runs(worker_pid)
+        assert runs(server_pid)
+    finally:
+        process.kill()
+        await process.wait()
+    await until("both have ended", lambda: not runs(worker_pid) and not runs(server_pid), 20.0)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has not ended; one that nobody has waited for yet has."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

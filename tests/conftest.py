@@ -17,7 +17,7 @@ from tests.shared_broker import SharedBroker, reached
 NEED_KAFKA = ("integration", "benchmarks")
 TOGETHER = ("test_security.py",)  # they share a broker of their own
 LONGEST_FIRST = (
-    *("test_faults.py", "test_rare_faults.py", "test_up.py", "test_growing.py", "test_security.py"),
+    *("test_rare_faults.py", "test_faults.py", "test_up.py", "test_growing.py", "test_security.py"),
     *("test_benchmarks.py", "test_lost_topics.py", "test_compose.py", "test_bounds.py"),
 )
 

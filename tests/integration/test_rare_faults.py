@@ -19,7 +19,7 @@ from streams.runtime.settings import Settings
 from tests.integration.cases import Load, Team, check_counts, learnt, run_alone
 from tests.integration.ledger import read_listeners, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(400)]
 KINDS = ("keeper", "learner", "serving")
 
 

@@ -25,6 +25,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install    ## the whole on an embedded Apache Kafka, live in this terminal (Ctrl-C ends it)
 	@$(BIN)/segue up --demo $(ARGS)
 
+# each process that a test starts would compile the project again, where Python is told to keep no bytecode
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
+
 test: install    ## every test
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 

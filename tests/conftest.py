@@ -1,4 +1,4 @@
-"""The embedded Apache Kafka of a test session, and topics of a test's own on it."""
+"""The embedded Apache Kafka of a test session, and topics of a test's own on it; which tests go first, and which together."""
 
 import asyncio
 import re
@@ -12,41 +12,80 @@ from xdist.scheduler import LoadScopeScheduling
 from segue.embedded.kafka import EmbeddedKafka
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
+from tests.shared_broker import SharedBroker, reached
 
-# Each group of modules has a process and a broker of its own; most of what they do is wait.
-GROUPS = {
-    "faults": ["test_faults.py", "test_security.py", "test_growing.py"],
-    "topics": ["test_rare_faults.py", "test_up.py", "test_lost_topics.py", "test_compose.py"],
-}
-GROUP_OF = {module: group for group, modules in GROUPS.items() for module in modules}
+NEED_KAFKA = ("integration", "benchmarks")
+TOGETHER = ("test_security.py",)  # they share a broker of their own
+LONGEST_FIRST = (
+    *("test_rare_faults.py", "test_faults.py", "test_up.py", "test_growing.py", "test_security.py"),
+    *("test_benchmarks.py", "test_lost_topics.py", "test_compose.py", "test_bounds.py"),
+)
 
 
-class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Tests side by side: a group of the above, all others that need Kafka, or a module, is one process's."""
+class Scopes(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Tests side by side: each that needs Kafka where a process is free, all others of a module in one."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.split("::")[0])
-        needs_kafka = path.parent.name in ("integration", "benchmarks")
-        return GROUP_OF.get(path.name, "kafka" if needs_kafka else str(path))
+        alone = path.parent.name in NEED_KAFKA and path.name not in TOGETHER
+        return nodeid if alone else str(path)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups | None:
-    """`--dist loadgroup` by our groups, in the order of the tests: its own reads marks, which the node ids of pytest 9.2 do not show."""
-    if config.getoption("dist") != "loadgroup":
-        return None
-    config.option.loadscopereorder = False
-    return Groups(config, log)
+class Distributing:
+    """What the process that distributes the tests does besides: one broker for those that run them."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.broker = SharedBroker()
+        self._wanted = "not kafka" not in config.option.markexpr
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a process where the broker will be."""
+        node.workerinput["kafka_port"] = self.broker.port
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Start it where some of the tests may need it."""
+        if self._wanted and any(Path(each.split("::")[0]).parent.name in NEED_KAFKA for each in ids):
+            self.broker.start()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Scopes | None:
+        """`--dist loadgroup` by our scopes, in the order of the tests: its own reads marks, which the node ids of pytest 9.2 do not show."""
+        if config.getoption("dist") != "loadgroup":
+            return None
+        config.option.loadscopereorder = False
+        return Scopes(config, log)
+
+    def pytest_unconfigure(self) -> None:
+        """End it with the session."""
+        self.broker.stop()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that distributes the tests has more to do."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Distributing(config))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first: the rest fills the gaps."""
-    order = {module: place for place, module in enumerate(GROUP_OF)}
-    items.sort(key=lambda item: (item.get_closest_marker("kafka") is None, order.get(item.path.name, len(order))))
+    order = {module: place for place, module in enumerate(LONGEST_FIRST)}
+
+    def place(item: pytest.Item) -> tuple[bool, bool, int]:
+        kafka, slow = (item.get_closest_marker(mark) is None for mark in ("kafka", "slow"))
+        return kafka, slow, order.get(item.path.name, len(order))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[EmbeddedKafka]:
+def kafka(request: pytest.FixtureRequest) -> Iterator[EmbeddedKafka]:
     """One broker for all tests; their topics have prefixes of their own."""
+    given = getattr(request.config, "workerinput", {})
+    if "kafka_port" in given:
+        yield asyncio.run(reached(given["kafka_port"]))
+        return
     broker = EmbeddedKafka()
     asyncio.run(broker.start())
     yield broker

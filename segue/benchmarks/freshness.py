@@ -18,7 +18,6 @@ from segue.benchmarks.load import make_events
 from segue.benchmarks.throughput import _say
 from segue.client import SegueClient, request_for
 from segue.cluster import RunningCluster
-from segue.embedded.kafka import EmbeddedKafka
 from segue.errors import SituationError
 from segue.evaluation.metrics import percentile
 from segue.simulation.catalogue import Catalogue, make_catalogue
@@ -26,7 +25,7 @@ from segue.simulation.listing import Listing
 from streams.messages import ListeningEvent, Track
 from streams.runtime.admin import create_topics
 from streams.runtime.follower import Follower
-from streams.runtime.settings import EMBEDDED_PARTITIONS, Settings
+from streams.runtime.settings import Settings
 from streams.topics import LISTENERS_CHANGELOG
 
 LIKES = 20
@@ -37,35 +36,37 @@ NEW_TRACK_S_MAX = 30.0
 
 async def measure_freshness(
     seconds: float,
+    settings: Settings,
     *,
     events_per_s: float = 500.0,
     requests_per_s: float = 20.0,
     tracks: int = 5000,
     new_tracks: int = 8,
 ) -> dict[str, float]:
-    """Percentiles in ms: the round trip and its parts, and the new track's."""
+    """Percentiles in ms: the round trip and its parts, and the new track's.
+
+    settings : of a Kafka that does nothing else
+    """
     catalogue = make_catalogue(1, tracks=tracks, artists=max(1, tracks // 12))
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
-        async with EmbeddedKafka() as kafka:
-            settings = Settings(bootstrap=kafka.bootstrap, partitions=EMBEDDED_PARTITIONS)
-            await create_topics(settings)
-            async with RunningCluster(Path(folder), _say, settings=settings), SegueClient(settings) as client:
-                async with Listing(client) as listing:
-                    await listing.produce(catalogue.tracks)
-                prober = _Prober(settings, client, catalogue)
-                await prober.start()
-                load = asyncio.create_task(
-                    _load(client, catalogue, seconds + WARM_S + new_tracks * NEW_TRACK_S_MAX, events_per_s)
-                )
-                await asyncio.sleep(WARM_S)
-                await prober.probe(seconds, requests_per_s)
-                fresh = [await prober.new_track(number) for number in range(new_tracks)]
-                if load.done():  # what was measured without it is no figure
-                    load.result()
-                    raise SituationError("the load ended before what it was to load was measured")
-                load.cancel()
-                await asyncio.wait([load])
-                await prober.stop()
+        await create_topics(settings)
+        async with RunningCluster(Path(folder), _say, settings=settings), SegueClient(settings) as client:
+            async with Listing(client) as listing:
+                await listing.produce(catalogue.tracks)
+            prober = _Prober(settings, client, catalogue)
+            await prober.start()
+            load = asyncio.create_task(
+                _load(client, catalogue, seconds + WARM_S + new_tracks * NEW_TRACK_S_MAX, events_per_s)
+            )
+            await asyncio.sleep(WARM_S)
+            await prober.probe(seconds, requests_per_s)
+            fresh = [await prober.new_track(number) for number in range(new_tracks)]
+            if load.done():  # what was measured without it is no figure
+                load.result()
+                raise SituationError("the load ended before what it was to load was measured")
+            load.cancel()
+            await asyncio.wait([load])
+            await prober.stop()
     return {
         "p50_ms": percentile(prober.round_trip, 50),
         "p99_ms": percentile(prober.round_trip, 99),

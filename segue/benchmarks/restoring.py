@@ -18,13 +18,12 @@ from online_models.listener import Listener
 from online_models.listener_rows import HEAD, LIKE, PAGE, PLAY, SKIP, Heard
 from segue.benchmarks.load import START_MS
 from segue.client import SegueClient
-from segue.embedded.kafka import EmbeddedKafka
 from segue.errors import SituationError
 from segue.supervisor import Worker, segue_argv
 from streams.messages import ListeningEvent
 from streams.partitioning import partition_of
 from streams.runtime.admin import create_topics
-from streams.runtime.settings import EMBEDDED_PARTITIONS, ROWS_MB, Settings
+from streams.runtime.settings import Settings
 from streams.runtime.store import READER
 from streams.topics import LISTENERS_CHANGELOG
 
@@ -37,16 +36,11 @@ _MIXER = 2_654_435_761  # odd, so that no two numbers meet
 Template = list[tuple[bytes, bytes]]  # section of the key, value
 
 
-async def measure_restore(
-    listeners: int,
-    filled: Callable[[int], None],
-    *,
-    rows_mb: int = ROWS_MB,
-    partitions: int = EMBEDDED_PARTITIONS,
-) -> dict[str, float]:
+async def measure_restore(listeners: int, filled: Callable[[int], None], settings: Settings) -> dict[str, float]:
     """The figures of docs/cli-figures.md.
 
-    filled : called with how many listeners' rows are there; rows_mb : of the learner's bound
+    filled : called with how many listeners' rows are there
+    settings : of a Kafka that does nothing else, and of the learner
 
     Raises
     ------
@@ -54,15 +48,13 @@ async def measure_restore(
         where the learner does not learn again
     """
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
-        async with EmbeddedKafka() as kafka:
-            settings = Settings(bootstrap=kafka.bootstrap, partitions=partitions, listener_rows_mb=rows_mb)
-            await create_topics(settings)
-            rows = await _fill(settings, listeners, filled)
-            fresh = _fresh(partitions)
-            async with SegueClient(settings, listen=False) as client:
-                for number, user_id in enumerate(fresh):
-                    await client.produce(_event(f"fresh-{number}", user_id))
-            return {"listeners": listeners, "rows": rows} | await _restart(settings, fresh, Path(folder))
+        await create_topics(settings)
+        rows = await _fill(settings, listeners, filled)
+        fresh = _fresh(settings.partitions)
+        async with SegueClient(settings, listen=False) as client:
+            for number, user_id in enumerate(fresh):
+                await client.produce(_event(f"fresh-{number}", user_id))
+        return {"listeners": listeners, "rows": rows} | await _restart(settings, fresh, Path(folder))
 
 
 async def _restart(settings: Settings, fresh: list[str], folder: Path) -> dict[str, float]:

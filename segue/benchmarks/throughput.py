@@ -1,6 +1,6 @@
 """Goal: events/s of one worker process, from the broker to committed state. Not a goal: the broker's own limits, several workers.
 
-In one run on one broker, an embedded broker's partitions, 180-byte JSON events of 2,000 listeners produced before: (a) a stock Faust agent that counts in a
+In one run on one broker, 180-byte JSON events of 2,000 listeners produced before: (a) a stock Faust agent that counts in a
 Table, (b) the same count on the engine, exactly once, (c) the full learner with all models, its track rows preloaded.
 """
 
@@ -11,32 +11,35 @@ import sys
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from segue.benchmarks.counting import MEASURES
 from segue.benchmarks.load import make_events
 from segue.client import SegueClient
 from segue.cluster import RunningCluster
-from segue.embedded.kafka import EmbeddedKafka
 from segue.errors import SituationError
 from segue.simulation.catalogue import Catalogue, make_catalogue
 from segue.simulation.listing import Listing
 from streams.messages import ListeningEvent
 from streams.runtime.admin import create_topics
-from streams.runtime.settings import EMBEDDED_PARTITIONS, Settings
+from streams.runtime.settings import Settings
 
 TIMEOUT_S = 300
 
 
-async def measure_throughput(events: int, *, tracks: int = 10_000) -> dict[str, float]:
-    """The three rates, and how many times (b) and (c) are (a)."""
+async def measure_throughput(events: int, settings: Settings, *, tracks: int = 10_000) -> dict[str, float]:
+    """The three rates, and how many times (b) and (c) are (a).
+
+    settings : of a Kafka that does nothing else; each has topics of its own there, behind the prefix
+    """
     catalogue = make_catalogue(1, tracks=tracks, artists=max(1, tracks // 12))
     load = make_events(catalogue, events)
     rates = {}
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
-        async with EmbeddedKafka() as kafka:
-            for name in MEASURES:
-                settings = Settings(bootstrap=kafka.bootstrap, prefix=f"{name}-", partitions=EMBEDDED_PARTITIONS)
-                await _prepare(settings, catalogue if name == "learner" else None, load, Path(folder))
-                rates[name] = await asyncio.to_thread(_measure, name, settings, events)
+        for name in MEASURES:
+            own = msgspec.structs.replace(settings, prefix=f"{settings.prefix}{name}-")
+            await _prepare(own, catalogue if name == "learner" else None, load, Path(folder))
+            rates[name] = await asyncio.to_thread(_measure, name, own, events)
     faust, engine, learner = (rates[name] for name in ("faust", "engine", "learner"))
     return {
         "faust_table_events_per_s": faust,

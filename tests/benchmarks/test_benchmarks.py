@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 
 from segue.benchmarks.freshness import measure_freshness
@@ -9,19 +10,20 @@ from segue.benchmarks.load import make_events
 from segue.benchmarks.restoring import measure_restore
 from segue.benchmarks.throughput import measure_throughput
 from segue.simulation.catalogue import make_catalogue
+from streams.runtime.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
-async def test_throughput_of_all_three_is_reported() -> None:
-    figures = await measure_throughput(2000, tracks=200)
+async def test_throughput_of_all_three_is_reported(settings: Settings) -> None:
+    figures = await measure_throughput(2000, settings, tracks=200)
 
     assert {"faust_table_events_per_s", "engine_events_per_s", "learner_events_per_s"} <= figures.keys()
     assert all(value > 0.0 for value in figures.values())
 
 
-async def test_freshness_and_its_parts_are_reported() -> None:
-    figures = await measure_freshness(3.0, events_per_s=50.0, requests_per_s=5.0, tracks=200, new_tracks=1)
+async def test_freshness_and_its_parts_are_reported(settings: Settings) -> None:
+    figures = await measure_freshness(3.0, settings, events_per_s=50.0, requests_per_s=5.0, tracks=200, new_tracks=1)
 
     assert {
         "p50_ms",
@@ -35,9 +37,10 @@ async def test_freshness_and_its_parts_are_reported() -> None:
     assert figures["probes"] >= 5
 
 
-async def test_a_restore_is_reported_and_rows_without_room_are_moved_out() -> None:
+async def test_a_restore_is_reported_and_rows_without_room_are_moved_out(settings: Settings) -> None:
     seen = list[int]()
-    figures = await measure_restore(4000, seen.append, rows_mb=1)  # their rows take about five
+    small = msgspec.structs.replace(settings, listener_rows_mb=1)
+    figures = await measure_restore(4000, seen.append, small)  # their rows take about five
 
     assert {"restore_s", "rows_per_s", "learns_again_s", "learner_rss_mb", "learner_cpu_s"} <= figures.keys()
     assert figures["rows"] > figures["listeners"] == seen[-1] == 4000

@@ -10,7 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from segue.embedded.kafka import EmbeddedKafka
 from segue.evaluation.metrics import percentile
+from streams.runtime.settings import Settings
 from tests.faults.trial import Plan, Row, Trial, run_trial
 
 SHARES = {"learner": 0.4, "keeper": 0.35, "serving": 0.25}
@@ -89,7 +91,7 @@ def main() -> int:
         seed=given.seed,
     )
     began = time.monotonic()
-    trial = asyncio.run(run_trial(plan))
+    trial = asyncio.run(_on_its_own(plan))
     found = figures(trial, time.monotonic() - began)
     Console(width=140).print(table(trial.rows))
     for name, value in found.items():
@@ -99,6 +101,11 @@ def main() -> int:
     if given.json:
         given.json.write_text(json.dumps(found, indent=2) + "\n")
     return int(bool(found["lost"] or found["counted_twice"] or found["hangs"]))
+
+
+async def _on_its_own(plan: Plan) -> Trial:
+    async with EmbeddedKafka() as kafka:
+        return await run_trial(plan, kafka, Settings(bootstrap=kafka.bootstrap))
 
 
 if __name__ == "__main__":

@@ -178,12 +178,10 @@ def _differences(
     return (wanted - found).total(), (found - wanted).total()  # type: ignore[operator]
 
 
-async def run_trial(plan: Plan) -> Trial:
-    """A trial on a broker of its own."""
+async def run_trial(plan: Plan, kafka: EmbeddedKafka, settings: Settings) -> Trial:
+    """A trial on a broker, which a plan may kill."""
     with tempfile.TemporaryDirectory(prefix="segue-faults-") as folder:
-        async with EmbeddedKafka() as kafka:
-            settings = Settings(bootstrap=kafka.bootstrap)
-            await create_topics(settings)
-            trial = Trial(plan, kafka, settings, Path(folder))
-            await trial.run()
-            return trial
+        await create_topics(settings)
+        trial = Trial(plan, kafka, settings, Path(folder))
+        await trial.run()
+        return trial

@@ -118,7 +118,7 @@ class Watched:
 async def test_a_worker_that_is_far_behind_holds_a_bounded_part_of_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    events = 200_000
+    events = 80_000
     await produce(settings, events)
     watched = Watched(settings, monkeypatch, buffered_max=BUFFERED_MAX)
     await watched.run(events)

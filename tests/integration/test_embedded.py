@@ -19,7 +19,7 @@ from segue.embedded.jars import JarsError, kafka_jars, locked
 from segue.embedded.kafka import BrokerError, EmbeddedKafka, free_ports
 from segue.supervisor import segue_argv
 from streams.runtime.admin import TopicsError, count_partitions, create_topics
-from streams.runtime.settings import Settings
+from streams.runtime.settings import EMBEDDED_PARTITIONS, Settings
 from streams.topics import LISTENERS, LISTENING_EVENTS, TOPICS
 from tests.integration.ledger import read_all
 
@@ -75,30 +75,6 @@ async def test_group_of_topics_that_disagrees_is_refused(
         await create_topics(settings)
 
 
-@pytest.mark.slow
-async def test_data_is_there_after_a_restart_and_a_temporary_folder_is_not(tmp_path: Path) -> None:
-    async with EmbeddedKafka(tmp_path / "data") as kafka:
-        settings = Settings(bootstrap=kafka.bootstrap, partitions=1)
-        await create_topics(settings)
-        producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
-        await producer.start()
-        await producer.send_and_wait(LISTENING_EVENTS.name, b"kept", b"ann")
-        await producer.stop()
-    async with EmbeddedKafka(tmp_path / "data") as kafka:
-        settings = Settings(bootstrap=kafka.bootstrap, partitions=1)
-
-        assert await read_all(settings, LISTENING_EVENTS.name) == [(0, b"ann", b"kept")]
-        pids = kafka.pids
-    assert not any(_alive(pid) for pid in pids)
-
-
-@pytest.mark.slow
-async def test_broker_starts_on_a_cluster_id_that_begins_with_a_dash(tmp_path: Path) -> None:
-    (tmp_path / "cluster-id").write_text("-y-H4OkdQZaWYepLv3A43Q")
-    async with EmbeddedKafka(tmp_path) as kafka:
-        assert len(kafka.pids) == 1
-
-
 async def test_broker_that_cannot_start_says_why(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     taken = EmbeddedKafka(tmp_path, port=kafka.ports[0])
     with pytest.raises(BrokerError, match="port"):
@@ -107,12 +83,17 @@ async def test_broker_that_cannot_start_says_why(kafka: EmbeddedKafka, tmp_path:
     assert taken.pids == []
 
 
-async def test_command_says_when_it_is_ready_and_others_find_it(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
+@pytest.mark.slow
+async def test_command_says_when_it_is_ready_others_find_it_and_its_data_are_there_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    (port,), data = free_ports(1), tmp_path / "data"
+    data.mkdir()
+    (data / "cluster-id").write_text("-y-H4OkdQZaWYepLv3A43Q")  # a random id may begin with a dash
     env = {**os.environ, "SEGUE_HOME": str(tmp_path / "home")}
     env.pop("KAFKA_BOOTSTRAP_SERVERS", None)
     broker = await asyncio.create_subprocess_exec(
-        *segue_argv("broker", "--port", str(port)), env=env, stdout=subprocess.PIPE
+        *segue_argv("broker", "--port", str(port), "--data", str(data)), env=env, stdout=subprocess.PIPE
     )
     assert broker.stdout is not None
     line = await asyncio.wait_for(broker.stdout.readline(), 90.0)
@@ -122,10 +103,19 @@ async def test_command_says_when_it_is_ready_and_others_find_it(tmp_path: Path) 
     out, _ = await asyncio.wait_for(made.communicate(), 60.0)
 
     assert (made.returncode, out.decode().startswith("created listening-events")) == (0, True)
+    async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{port}") as producer:
+        await producer.send_and_wait(LISTENING_EVENTS.name, b"kept", b"ann", partition=0)
     broker.send_signal(signal.SIGINT)
 
     assert await asyncio.wait_for(broker.wait(), 30.0) == 0
     assert not (tmp_path / "home" / "broker.json").exists()
+
+    async with EmbeddedKafka(data) as kafka:
+        settings = Settings(bootstrap=kafka.bootstrap, partitions=EMBEDDED_PARTITIONS)
+
+        assert await read_all(settings, LISTENING_EVENTS.name) == [(0, b"ann", b"kept")]
+        pids = kafka.pids
+    assert not any(_alive(pid) for pid in pids)
 
 
 def test_jars_are_held_to_their_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,8 @@
-"""Rarer faults: a broker that is not there yet, a fresh machine, more workers than partitions, a broker of three that dies."""
+"""Rarer faults: brokers that are not there yet and one of three that dies, a fresh machine, more workers than partitions."""
 
 import asyncio
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from segue.client import SegueClient, request_for
-from segue.embedded.kafka import EmbeddedKafka, free_ports
+from segue.embedded.kafka import EmbeddedKafka
 from segue.supervisor import segue_argv
 from streams.runtime.access import administering
 from streams.runtime.admin import create_topics
@@ -20,37 +19,47 @@ from streams.runtime.settings import Settings
 from tests.integration.cases import Load, Team, check_counts, learnt, run_alone
 from tests.integration.ledger import read_listeners, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(400)]
 KINDS = ("keeper", "learner", "serving")
 
 
-async def test_workers_that_were_there_before_their_broker(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
-    settings = Settings(bootstrap=f"127.0.0.1:{port}", prefix="early-", partitions=2)
+async def test_brokers_that_come_after_their_workers_and_one_of_them_dies_under_load(tmp_path: Path) -> None:
+    """The one that coordinates the learner's transactions; what was acknowledged is on two of the three."""
+    kafka = EmbeddedKafka(brokers=3)
+    settings = kafka.settings(prefix="three-", partitions=2, replication=3)
     async with Team(settings, tmp_path) as team:
         team.start(*KINDS)
-        await until(
-            "each has failed twice", lambda: all(worker.restarts >= 2 for worker in team.workers.values()), 60.0
-        )
+        await until("each has failed", lambda: all(worker.restarts for worker in team.workers.values()), 60.0)
         for kind in KINDS:
             line = f"segue: no Kafka answers at {settings.bootstrap}: is it running? KAFKA_BOOTSTRAP_SERVERS says where"
 
-            assert _pauses(team, f"{kind} ended with 1 ({line})")[:2] == [0.5, 1.0]
+            assert f"{kind} ended with 1 ({line}); starting it again in 0.5 s" in team.notes
             assert "Traceback" not in team.log(kind)
 
-        async with EmbeddedKafka(port=port) as kafka:
-            assert kafka.bootstrap == settings.bootstrap
+        async with kafka:
             await create_topics(settings)
             async with SegueClient(settings) as client:
                 load = Load(client)
                 await load.send(100)
-                await team.ready()
+                await team.ready(within_s=120.0)
+                async with administering(settings) as admin:
+                    number = await admin.find_coordinator(f"{settings.prefix}segue-learner-0", 1) - 1
+                async with load.flowing(0.2):
+                    await until("it flows", lambda: load.ledger.events >= 200, 60.0)
+                    kafka.kill(number)
+                    events = load.ledger.events
+                    await until("it flows without it", lambda: load.ledger.events >= events + 100, 60.0)
                 await learnt(settings, load.ledger)
 
-                assert not (await client.playlist(request_for("u1"), 20.0)).error
+                assert not (await client.playlist(request_for("u1"), 30.0)).error
 
-            await check_counts(settings, load.ledger)
-            await asyncio.gather(*(team.stop(kind) for kind in KINDS))
+                kafka.launch(number)
+                await kafka.answers(number)
+                await load.send(200)
+                await learnt(settings, load.ledger)
+                await check_counts(settings, load.ledger)
+                await asyncio.gather(*(team.stop(kind) for kind in KINDS))
+    assert not kafka.data.exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,36 +127,6 @@ async def test_everything_is_restored_on_a_fresh_machine(settings: Settings, tmp
     await check_counts(settings, load.ledger)
 
 
-async def test_a_broker_of_three_is_killed_under_load(tmp_path: Path) -> None:
-    """The one that coordinates the learner's transactions; what was acknowledged is on two of the three."""
-    async with EmbeddedKafka(brokers=3) as kafka:
-        settings = kafka.settings(prefix="three-", partitions=2, replication=3)
-        await create_topics(settings)
-        async with Team(settings, tmp_path) as team, SegueClient(settings) as client:
-            load = Load(client)
-            team.start(*KINDS)
-            await team.ready(within_s=120.0)
-            async with administering(settings) as admin:
-                number = await admin.find_coordinator(f"{settings.prefix}segue-learner-0", 1) - 1
-            async with load.flowing(0.2):
-                await until("it flows", lambda: load.ledger.events >= 200, 60.0)
-                kafka.kill(number)
-                events = load.ledger.events
-                await until("it flows without it", lambda: load.ledger.events >= events + 100, 60.0)
-            await learnt(settings, load.ledger)
-
-            assert not (await client.playlist(request_for("u1"), 30.0)).error
-
-            kafka.launch(number)
-            await kafka.answers(number)
-            await load.send(200)
-            await learnt(settings, load.ledger)
-        await check_counts(settings, load.ledger)
-        data = kafka.data
-
-    assert not data.exists()
-
-
 async def _kill(team: Team, name: str) -> None:
     process = team.workers[name].process
     assert process is not None
@@ -169,9 +148,3 @@ async def _exported(settings: Settings) -> dict[str, str]:
     said, _ = await process.communicate()
     assert process.returncode == 0
     return {json.loads(line)["user_id"]: line for line in said.decode().splitlines()}
-
-
-def _pauses(team: Team, line: str) -> list[float]:
-    """Between the starts of one that said a line."""
-    said = [re.fullmatch(re.escape(line) + r"; starting it again in ([\d.]+) s", note) for note in team.notes]
-    return [float(match[1]) for match in said if match]

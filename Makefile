@@ -56,6 +56,7 @@ quality: install ## predict before learning, on the real logs beside the project
 	@$(BIN)/segue replay --from movielens $(or $(DATA),../shared/data)/ml-latest-small --seed 1 --ask-every 4 $(ARGS)
 	@$(BIN)/segue evaluate likes --data $(or $(DATA),../shared/data)/ml-latest-small --seed 1 --ask-every 16
 	@$(BIN)/segue evaluate skips --data $(or $(DATA),../shared/data)/spotify_histories --seed 1
+	@$(BIN)/segue evaluate recall --data $(or $(DATA),../shared/data)/hetrec2011-lastfm-2k --seed 1
 	@$(BIN)/segue evaluate bandits --seed 1
 
 clean:           ## remove what `install` and the tests made

@@ -62,6 +62,7 @@ quality: install ## predict before learning, on the real logs beside the project
 	@$(BIN)/segue replay --from movielens $(LOGS)/ml-latest-small --seed 1 --ask-every 4 --json $(FIGURES)/replay-movielens.json --plot $(FIGURES)/replay-movielens.png
 	@$(BIN)/segue evaluate likes --data $(LOGS)/ml-latest-small --seed 1 --ask-every 16 --json $(FIGURES)/likes.json
 	@$(BIN)/segue evaluate skips --data $(LOGS)/spotify_histories --seed 1 --json $(FIGURES)/skips.json
+	@$(BIN)/segue evaluate recall --data $(LOGS)/hetrec2011-lastfm-2k --seed 1 --json $(FIGURES)/recall.json
 	@$(BIN)/segue evaluate bandits --seed 1 --json $(FIGURES)/bandits.json
 	@for base in docs/quality/*.json; do $(BIN)/segue compare $$base $(FIGURES)/$$(basename $$base) || exit 1; done
 

@@ -7,8 +7,9 @@ follower of a full row can gather weight (after the space-saving idea, Metwally 
 
 import numpy as np
 
-from online_models.track import Doubles, Rows, TrackTable
+from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
+EVERYBODYS = 0.3  # power of its plays that a companion is divided by
 NEWEST_KEPT = 8  # places of a full row that are for its newest pairs
 
 
@@ -88,3 +89,32 @@ def score_followers(
     scores = np.bincount(places, share.ravel(), len(rows)).astype(np.float64)
     chosen = rows > 0
     return rows[chosen], scores[chosen]
+
+
+def score_companions(
+    table: TrackTable, heard: Rows, *, lag_decay: float = 1.0, most: int = 600
+) -> tuple[Rows, Doubles]:
+    """What goes with some tracks, as (rows, scores), unordered: of what followed them, what came before them too, and not what everybody hears.
+
+    heard : int32[h], unique, newest first; each counts `lag_decay` times the one after it
+    most : of those that followed, so many are looked at the other way too
+
+    >>> table = TrackTable(dims=4)
+    >>> one, two, three = (table.add(key) for key in ("t:1", "t:2", "t:3"))
+    >>> _ = add_pairs(table, np.array([one, one, two], np.int32), np.array([two, three, one], np.int32), np.ones(3))
+    >>> rows, scores = score_companions(table, np.array([one], np.int32))
+    >>> [table.keys[row] for row in rows], scores.tolist()
+    (['t:2', 't:3'], [2.0, 1.0])
+    """
+    plays, weights = COLUMN["plays"], np.zeros(len(table))
+    weights[heard] = lag_decay ** np.arange(len(heard)) / np.sqrt(np.maximum(table.counts[heard, plays], 1.0))
+    after = table.neighbour_weights[heard] * weights[heard, None]
+    rows, places = np.unique(table.neighbours[heard].ravel(), return_inverse=True)
+    scores = np.bincount(places, after.ravel(), len(rows)).astype(np.float64)
+    fewer = np.maximum(table.counts[rows, plays], 1.0) ** EVERYBODYS
+    kept = np.flatnonzero(rows)
+    if len(kept) > most:
+        kept = kept[np.argpartition(-scores[kept] / fewer[kept], most)[:most]]
+    rows, scores, fewer = rows[kept], scores[kept], fewer[kept]
+    before = (table.neighbour_weights[rows] * weights[table.neighbours[rows]]).sum(1)
+    return rows, (scores + before) / fewer

@@ -15,7 +15,9 @@ BYTES_MAX = VALUE_BYTES_MAX - 1000  # the worker still adds how fresh it is
 ESCAPED, SLOT_BYTES = 6, 800  # bytes of a character in JSON, and of a slot without its texts, at most
 _REASONS = {
     "two-tower": "close to what you heard lately",
+    "long-term": "close to what you have heard for long",
     "companions": "others heard it after what you heard lately",
+    "neighbours": "heard by others who heard what you have heard",
     "same-artist": "of an artist that you heard just now",
     "favourites": "one of your favourites",
     "taste": "more of your taste",

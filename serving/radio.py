@@ -18,6 +18,7 @@ from serving.exploration import explore
 from serving.favourites import NO_FAVOURITES, favourites_of
 from serving.filters import FILTERS
 from serving.momentum import follow
+from serving.order import trust_in_order
 from serving.preranking import kept_for, prerank
 from serving.ranking import rank, unranked
 from serving.replica import Replica
@@ -79,6 +80,8 @@ class Radio:
     def _query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
         table, listener = self.replica.table, self.replica.listeners.get(request.user_id)
         heard = table.indices(listener.heard[: -HISTORY - 1 : -1])
+        if surface.unordered_weights:
+            surface = surface.trusting(trust_in_order(listener, table))
         history = heard
         if listener.profile is not None and len(heard) < HISTORY:
             named = [f"a:{artist}" for artist in listener.profile.favourite_artists]

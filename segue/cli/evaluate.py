@@ -17,6 +17,7 @@ class ScenarioName(StrEnum):
 
     bandits = "bandits"
     likes = "likes"
+    recall = "recall"
     skips = "skips"
 
 
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
 
         bandits: what each policy loses against the best of 100 arms in seeded worlds, and how many decisions it makes a second.
         likes: what is liked next in MovieLens, guessed from the whole catalogue before each like is learnt; one run, with --seed.
+        recall: what is found again of a held-out fifth of what Last.fm's listeners heard, after the rest was learnt in a random order; one run, with --seed.
         skips: whether each play of a log will be skipped, predicted before it is learnt; one run, with --seed.
         """
         from segue.evaluation.scenarios import SCENARIOS

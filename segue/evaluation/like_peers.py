@@ -13,6 +13,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
+NO_IMPLICIT = "implicit is not installed, so its ALS, BPR and ItemKNN did not play: pip install 'segue[peers]'"
 
 
 class Peer(Protocol):

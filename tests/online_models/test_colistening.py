@@ -3,8 +3,8 @@
 import numpy as np
 
 from online_models.checks.made_up import AT_MS, by_track, catalogue, rows_of
-from online_models.colistening import NEWEST_KEPT, add_pairs, score_followers, session_weights
-from online_models.track import DAY_MS, NEIGHBOUR_HALF_LIFE_DAYS, TrackTable, forward_decay
+from online_models.colistening import NEWEST_KEPT, add_pairs, score_companions, score_followers, session_weights
+from online_models.track import COLUMN, DAY_MS, NEIGHBOUR_HALF_LIFE_DAYS, TrackTable, forward_decay
 
 
 def add(table: TrackTable, *pairs: tuple[int, int, float]) -> list[int]:
@@ -139,3 +139,32 @@ def test_what_was_heard_more_is_trusted_more_where_the_power_says_so() -> None:
 
     assert shares == {one: 1.0, two: 1.0}
     assert roots == {one: 3.0, two: 1.0}
+
+
+def companions_of(table: TrackTable, *heard: int, most: int = 600) -> dict[str, float]:
+    rows, scores = score_companions(table, rows_of(table, 100)[list(heard)], most=most)
+    return {table.keys[row][2:]: score for row, score in zip(rows.tolist(), scores.tolist(), strict=True)}
+
+
+def test_companions_count_what_came_before_as_what_came_after() -> None:
+    table = catalogue(100)
+    add(table, (1, 2, 1.0), (3, 1, 4.0), (1, 3, 1.0))
+
+    assert companions_of(table, 1) == {"t2": 1.0, "t3": 5.0}
+
+
+def test_companions_that_everybody_hears_count_less() -> None:
+    table = catalogue(100)
+    rows = rows_of(table, 100)
+    table.counts[rows[[2, 3]], COLUMN["plays"]] = 1000.0, 10.0
+    add(table, (1, 2, 2.0), (1, 3, 1.0))
+    found = companions_of(table, 1)
+
+    assert found["t3"] > found["t2"]
+
+
+def test_companions_look_the_other_way_only_from_the_likeliest() -> None:
+    table = catalogue(100)
+    add(table, (1, 2, 5.0), (1, 3, 1.0), (3, 1, 50.0))
+
+    assert companions_of(table, 1, most=1) == {"t2": 5.0}

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from segue.cli.main import app
 from segue.errors import InputError
-from segue.evaluation.like_peers import PEERS, Refitting, place_of
+from segue.evaluation.like_peers import NO_IMPLICIT, PEERS, Refitting, place_of
 from segue.evaluation.like_stream import LISTED, Bootstrap, Guesses, read_likes
 from segue.evaluation.peers import installed
 from segue.evaluation.scenarios import SCENARIOS
-from segue.evaluation.scenarios.likes import NO_IMPLICIT, Segue, Simple
+from segue.evaluation.scenarios.likes import Segue, Simple
 from segue.evaluation.scenarios.scenario import Options, Report
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()

@@ -38,7 +38,18 @@ def test_a_channel_proposes_known_tracks_each_once_and_no_more_than_asked(channe
 
 
 @pytest.mark.parametrize(
-    "channel", ["own-followers", "two-tower", "followers", "companions", "same-artist", "favourites", "taste", "seeds"]
+    "channel",
+    [
+        "own-followers",
+        "two-tower",
+        "long-term",
+        "followers",
+        "companions",
+        "same-artist",
+        "favourites",
+        "taste",
+        "seeds",
+    ],
 )
 def test_a_channel_that_knows_nothing_of_somebody_proposes_nothing(channel: str) -> None:
     assert proposed(channel, user=UNKNOWN) == []
@@ -123,6 +134,40 @@ def test_companions_look_back_further_than_followers() -> None:
 
     assert "t2" in proposed("companions", cluster, user="ann")
     assert "t2" not in proposed("followers", cluster, user="ann")
+
+
+def test_long_term_does_not_forget_what_was_heard_before_the_last_tracks() -> None:
+    folk, metal = ([track(f"{tag}{n}", f"{tag}{n}", [tag]) for n in range(30)] for tag in ("folk", "metal"))
+    lovers = [
+        event(f"{tag}-{user}", f"{tag}{(user + n) % 30}", at_ms=NOW_MS - HOUR_MS * (user + 1) + n * MINUTE_MS)
+        for user in range(30)
+        for n in range(10)
+        for tag in ("folk", "metal")
+    ]
+    heard = [f"folk{n}" for n in range(25)] + [f"metal{n}" for n in range(20)]
+    cluster = world_of(*folk, *metal, events=[*lovers, *heard_in_order(*heard)])
+    cluster.learner.lesson.train_tower()
+    cluster.flush()
+
+    lately, long = (
+        [each for each in proposed(name, cluster, user="ann", limit=60) if each not in heard]
+        for name in ("two-tower", "long-term")
+    )
+
+    assert sum(map(long.index, ("folk25", "folk29"))) < sum(map(lately.index, ("folk25", "folk29")))
+    assert set(heard).isdisjoint(proposed("long-term", cluster, user="ann", limit=60))
+
+
+def test_neighbours_are_what_was_heard_after_and_more_so_before_too() -> None:
+    heard = [["t1", "t2"], ["t1", "t4"], ["t4", "t1"], ["t2"]] * 3
+    events = [
+        event(f"u{user}", each, at_ms=NOW_MS - HOUR_MS * (user + 1) + place * MINUTE_MS)
+        for user, ids in enumerate(heard)
+        for place, each in enumerate(ids)
+    ]
+    cluster = world_of(*(track(f"t{n}") for n in range(5)), events=[*events, event("ann", "t1")])
+
+    assert proposed("neighbours", cluster, user="ann") == ["t4", "t2"]
 
 
 def test_same_artist_is_more_of_whom_was_heard_last_the_popular_first() -> None:

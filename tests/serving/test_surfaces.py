@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+import msgspec
 import pytest
 
 from serving.surfaces import SURFACES
@@ -48,3 +49,20 @@ def test_the_surface_itself_stays_as_it_is() -> None:
     PLAIN.changed_by({"weights.skip": 0.7, "spacing": 9.0})
 
     assert (PLAIN.weights["skip"], PLAIN.spacing) == (0.0, 0)
+
+
+def test_weights_of_channels_are_mixed_by_how_far_order_is_trusted() -> None:
+    surface = msgspec.structs.replace(
+        PLAIN, channel_weights={"popular": 1.0, "taste": 0.0}, unordered_weights={"taste": 2.0}
+    )
+
+    assert surface.trusting(1.0).channel_weights == {"popular": 1.0, "taste": 0.0}
+    assert surface.trusting(0.25).channel_weights == {"popular": 0.25, "taste": 1.5}
+
+
+def test_what_an_experiment_weighs_is_weighed_so_in_whatever_order() -> None:
+    surface = msgspec.structs.replace(PLAIN, unordered_weights={"taste": 2.0}).changed_by(
+        {"channel_weights.popular": 3.0}
+    )
+
+    assert surface.trusting(0.5).channel_weights == {"popular": 3.0}

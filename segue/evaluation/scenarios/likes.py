@@ -11,7 +11,7 @@ import numpy as np
 
 from online_models.colistening import score_followers
 from segue.evaluation.cluster import LocalCluster
-from segue.evaluation.like_peers import PEERS, Refitting, place_of
+from segue.evaluation.like_peers import NO_IMPLICIT, PEERS, Refitting, place_of
 from segue.evaluation.like_stream import LISTED, Bootstrap, Guesses, LikeStream, read_likes
 from segue.evaluation.peers import installed
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
@@ -25,7 +25,6 @@ FLUSH_LIKES = 32
 SURFACE: Surface = "discover-weekly"
 FUSED, TOWER, FOLLOWERS = "segue", "segue-two-tower", "segue-co-listening"
 MEASURES = ("hr_at_10", "recall_at_50", "ndcg_at_10")
-NO_IMPLICIT = "implicit is not installed, so its ALS, BPR and ItemKNN did not play: pip install 'segue[peers]'"
 
 
 class Segue:

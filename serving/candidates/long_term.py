@@ -1,0 +1,23 @@
+"""The tracks nearest to what the listener has heard over a long time, in whatever order: what they like, not what they are in the mood for."""
+
+import numpy as np
+
+from online_models.track import Doubles, Rows
+from serving.candidates.channel import NOTHING, distinct
+from serving.slate import Query
+
+HEARD, FADES = 100, 0.98  # last distinct tracks; of one against the one after it
+SOFTNESS = 2.0  # what products are divided by before the softmax: many tracks spread them wide
+
+
+def long_term(query: Query, limit: int) -> tuple[Rows, Doubles]:
+    """By the two-tower model, from the last hundred tracks nearly alike; none of those themselves."""
+    heard = distinct(query, HEARD)
+    if not len(heard):
+        return NOTHING
+    weights = (FADES ** np.arange(len(heard))).astype(np.float32)
+    vector = weights @ query.replica.table.in_vectors(heard) / np.linalg.norm(weights)
+    rows, products = query.replica.search(vector, limit + len(heard))
+    new = ~np.isin(rows, heard)
+    rows, products = rows[new][:limit], products[new][:limit]
+    return rows, np.exp((products - products.max(initial=-np.inf)) / SOFTNESS)

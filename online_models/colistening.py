@@ -9,7 +9,7 @@ import numpy as np
 
 from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
-EVERYBODYS = 0.3  # power of its plays that a companion is divided by
+OFTEN, EVERYBODYS = 0.6, 0.2  # powers of their plays that what was heard and what goes with it are divided by
 NEWEST_KEPT = 8  # places of a full row that are for its newest pairs
 
 
@@ -94,7 +94,7 @@ def score_followers(
 def score_companions(
     table: TrackTable, heard: Rows, *, lag_decay: float = 1.0, most: int = 600
 ) -> tuple[Rows, Doubles]:
-    """What goes with some tracks, as (rows, scores), unordered: of what followed them, what came before them too, and not what everybody hears.
+    """What goes with some tracks, as (rows, scores), unordered: of what followed them, what came before them too, less what everybody hears.
 
     heard : int32[h], unique, newest first; each counts `lag_decay` times the one after it
     most : of those that followed, so many are looked at the other way too
@@ -107,7 +107,7 @@ def score_companions(
     (['t:2', 't:3'], [2.0, 1.0])
     """
     plays, weights = COLUMN["plays"], np.zeros(len(table))
-    weights[heard] = lag_decay ** np.arange(len(heard)) / np.sqrt(np.maximum(table.counts[heard, plays], 1.0))
+    weights[heard] = lag_decay ** np.arange(len(heard)) / np.maximum(table.counts[heard, plays], 1.0) ** OFTEN
     after = table.neighbour_weights[heard] * weights[heard, None]
     rows, places = np.unique(table.neighbours[heard].ravel(), return_inverse=True)
     scores = np.bincount(places, after.ravel(), len(rows)).astype(np.float64)

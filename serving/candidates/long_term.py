@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from online_models.track import Doubles, Rows
-from serving.candidates.channel import NOTHING, distinct
+from online_models.track import COLUMN, Doubles, Rows
+from serving.candidates.channel import NOTHING, best, distinct
 from serving.slate import Query
 
 HEARD, FADES = 100, 0.98  # last distinct tracks; of one against the one after it
+KNOWN = 0.2  # of the log of a track's plays, which the model's correction for popularity takes out
 SOFTNESS = 2.0  # what products are divided by before the softmax: many tracks spread them wide
 
 
@@ -16,8 +17,12 @@ def long_term(query: Query, limit: int) -> tuple[Rows, Doubles]:
     if not len(heard):
         return NOTHING
     weights = (FADES ** np.arange(len(heard))).astype(np.float32)
-    vector = weights @ query.replica.table.in_vectors(heard) / np.linalg.norm(weights)
+    table = query.replica.table
+    vector = weights @ table.in_vectors(heard) / np.linalg.norm(weights)
     rows, products = query.replica.search(vector, limit + len(heard))
     new = ~np.isin(rows, heard)
-    rows, products = rows[new][:limit], products[new][:limit]
-    return rows, np.exp((products - products.max(initial=-np.inf)) / SOFTNESS)
+    rows, scores = (
+        rows[new],
+        products[new] + KNOWN * np.log1p(np.maximum(table.counts[rows[new], COLUMN["plays"]], 0.0)),
+    )
+    return best(rows, np.exp((scores - scores.max(initial=-np.inf)) / SOFTNESS), limit)

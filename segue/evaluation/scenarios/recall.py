@@ -27,6 +27,7 @@ from streams.messages import PlaylistRequest, Surface
 DATA = Path("../shared/data/hetrec2011-lastfm-2k")
 SURFACE: Surface = "discover-weekly"
 STEP, FLUSH_EVERY = 64, 16  # plays learnt together; steps between what is handed over
+NEIGHBOURS = 1000  # of an artist that ItemKNN keeps
 OURS, POOL, POPULARITY = "segue", "segue-candidates", "popularity"
 Recalls = dict[str, list[float]]  # by method, of each listener who has something held out
 
@@ -92,7 +93,7 @@ def others(split: Split, options: Options, progress: Progress) -> Recalls:
     counts = np.asarray(plays.sum(0), np.float64)[0]
     methods: dict[str, Callable[[int, list[int]], Doubles]] = {POPULARITY: lambda _listener, _heard: counts}
     if options.peers and installed("implicit"):
-        for number, (name, peer) in enumerate(_peers(options.seed, len(artists)).items()):
+        for number, (name, peer) in enumerate(_peers(options.seed).items()):
             progress(number, len(PEERS), f"{name} is fitted")
             peer.fit(plays)
             methods[name] = peer.score
@@ -106,9 +107,9 @@ def others(split: Split, options: Options, progress: Progress) -> Recalls:
     return recalls
 
 
-def _peers(seed: int, artists: int) -> dict[str, Peer]:
-    """As in `likes`, but with all neighbours of an artist, which does best here."""
-    return {name: make(seed) for name, make in PEERS.items()} | {"itemknn": ItemNeighbours(seed, neighbours=artists)}
+def _peers(seed: int) -> dict[str, Peer]:
+    """As in `likes`, but with more neighbours of an artist: the more the better here, and implicit keeps room for all of them."""
+    return {name: make(seed) for name, make in PEERS.items()} | {"itemknn": ItemNeighbours(seed, neighbours=NEIGHBOURS)}
 
 
 def _unheard(scores: Doubles, heard: NDArray[np.int32]) -> NDArray[np.intp]:

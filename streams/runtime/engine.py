@@ -142,7 +142,8 @@ class Engine:
     async def _revoked(self, _app: faust.App, revoked: set[TP], **_: Any) -> None:
         self._owned -= revoked
         await self._close(sorted({tp.partition for tp in revoked if tp.topic in self._inputs}))
-        await self._app.consumer.commit_watermarks()
+        # `stop` tells the offsets itself: a commit here that it cuts off would keep the group from hearing that we leave
+        await self._hint()
         self._app.consumer.forget(revoked)
 
     def _open(self, number: int) -> Partition:

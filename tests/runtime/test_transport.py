@@ -10,6 +10,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types.tuples import TP
 
 from streams.runtime.engine import Engine
+from streams.runtime.keeper import keeper_engine
 from streams.runtime.settings import Settings
 from streams.runtime.transport import Chunk, ChunkConsumer, ConsumerThread
 
@@ -209,3 +210,18 @@ def test_an_engine_is_a_named_member() -> None:
     engine = Engine(Settings(bootstrap="nowhere:9", member="pod-0"), "learner", lambda _: None, [])  # type: ignore[arg-type,return-value]
 
     assert engine._app.conf.consumer_group_instance_id == "learner-pod-0"
+
+
+async def test_an_engine_that_stops_leaves_telling_the_offsets_to_its_stop() -> None:
+    """Cut off in a rebalance, it would keep the group from hearing that the worker leaves."""
+    engine, told = keeper_engine(Settings(bootstrap="nowhere")), list[str]()
+
+    async def commit_watermarks() -> None:
+        told.append("running" if not engine._stopping else "stopping")
+
+    engine._app.consumer = SimpleNamespace(commit_watermarks=commit_watermarks, forget=lambda _revoked: None)
+    await engine._revoked(engine._app, set())
+    engine._stopping = True
+    await engine._revoked(engine._app, set())
+
+    assert told == ["running"]

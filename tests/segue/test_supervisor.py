@@ -190,13 +190,13 @@ async def test_a_forked_worker_is_a_process_of_its_own_and_our_child(tmp_path: P
     async with waiting(tmp_path, silent, [], "keeper", "learner") as workers:
         pids = [each.process.pid for each in workers if each.process is not None]
         shown = [psutil.Process(pid) for pid in pids]
-        logs = [{link for link in open_files(pid) if link.startswith(str(tmp_path))} for pid in pids]
+        logs = [[link for link in open_files(pid) if link.startswith(str(tmp_path))] for pid in pids]
 
         assert [each.name() for each in shown] == ["segue-keeper", "segue-learner"]
         assert [each.cmdline() for each in shown] == [each.argv for each in workers]
         assert [each.ppid() for each in shown] == [os.getpid()] * 2
         assert [os.getsid(pid) for pid in pids] == pids
-        assert logs == [{str(each.log)} for each in workers]
+        assert logs == [[str(each.log)] for each in workers]
 
         await workers[1].stop()
 

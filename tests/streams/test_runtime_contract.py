@@ -8,10 +8,14 @@ import mode
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from faust.tables.manager import TableManager
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 
+from streams.runtime.engine import NoTables
+from streams.runtime.keeper import keeper_engine
+from streams.runtime.settings import Settings
 from streams.runtime.transport import ChunkConsumer, ChunkTransport, ConsumerThread
 
 
@@ -77,6 +81,15 @@ def test_faust_notes_that_it_has_crashed_where_the_engine_looks() -> None:
 
     assert "self._crashed = self._new_crashed_event()" in source
     assert "self._crashed.set()" in source
+
+
+def test_faust_waits_a_second_for_tables_and_does_what_ours_does_at_once() -> None:
+    theirs, ours = (inspect.getsource(each.on_start) for each in (TableManager, NoTables))
+    both = ("await self._update_channels()", "await self.recovery.start()")
+
+    assert "await self.sleep(1.0)" in theirs
+    assert all(line in source for line in both for source in (theirs, ours))
+    assert isinstance(keeper_engine(Settings(bootstrap="nowhere"))._app.tables, NoTables)
 
 
 def test_a_named_member_leaves_the_group_once_it_has_no_name() -> None:

@@ -17,8 +17,8 @@ from tests.faults.trial import Plan, run_trial
 async def test_faults_lose_nothing_and_count_nothing_twice(kafka: EmbeddedKafka, settings: Settings) -> None:
     plan = Plan(
         each={"learner": 2, "keeper": 1, "serving": 1},
-        kills={"learner": 3, "keeper": 1, "serving": 1},
-        terms={"learner": 2, "keeper": 1, "serving": 1},
+        kills={"learner": 5, "keeper": 1, "serving": 1},
+        terms={"learner": 5, "keeper": 1, "serving": 1},
         zombies={"learner": 1},
         per_s=100.0,
     )
@@ -27,7 +27,7 @@ async def test_faults_lose_nothing_and_count_nothing_twice(kafka: EmbeddedKafka,
 
     assert not trial.hang, (trial.hang, trial.crew.notes)
     assert [row for row in trial.rows if row.lost or row.twice] == []
-    wanted = {"kills": 9, "zombies": 1, "lost": 0, "counted_twice": 0, "hangs": 0}
+    wanted = {"kills": 14, "zombies": 1, "lost": 0, "counted_twice": 0, "hangs": 0}
     assert wanted == {name: value for name, value in figures(trial, 0.0).items() if name in wanted}
     assert (
         sum(worker.restarts for workers in trial.crew.workers.values() for worker in workers) >= plan.kills["learner"]

@@ -38,6 +38,7 @@ class World:
 
     tracks : of the whole catalogue, with `released_ms`; number n has the id "t{n}", listener n "u{n}"
     attraction : float64[tracks], how well known each is; artists : int64[tracks], a number for each artist
+    tags : bool[tracks, TAGS]
     visits : in the order of time; chances : float64[listeners, visits, SIZE + 1, 3], the luck of each listen
     """
 
@@ -54,8 +55,8 @@ class World:
             for track, at_ms in zip(catalogue.tracks, released, strict=True)
         ]
         self.durations_ms = np.array([track.duration_ms or 0 for track in self.tracks], np.int64)
-        self._tags = np.array([[tag in track.tags for tag in TAGS] for track in self.tracks], np.float64)
-        self._tags /= self._tags.sum(1, keepdims=True)
+        self.tags = np.array([[tag in track.tags for tag in TAGS] for track in self.tracks], np.bool_)
+        self._tags = self.tags / self.tags.sum(1, keepdims=True)
         self._draw_tracks(rng)
         self._draw_tastes(rng)
         self.chances: Doubles = rng.random((listeners, visits, SIZE + 1, 3))

@@ -2,7 +2,8 @@
 
 from segue.evaluation.scenarios.bandits import BANDITS
 from segue.evaluation.scenarios.likes import LIKES
+from segue.evaluation.scenarios.listening import LISTENING
 from segue.evaluation.scenarios.scenario import Scenario
 from segue.evaluation.scenarios.skips import SKIPS
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (BANDITS, LIKES, SKIPS)}
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (BANDITS, LIKES, LISTENING, SKIPS)}

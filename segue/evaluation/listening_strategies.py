@@ -4,6 +4,7 @@ Each is told of releases, of who joins, and of what was heard, and of nothing el
 Peers are in `listening_peers`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -19,7 +20,6 @@ from streams.topics import EXPERIMENTS
 
 SURFACE: Surface = "daily-mix"
 SPARED_MS = 3 * 3_600_000
-DECAY_VISITS = 0.98  # of the popularity of a play against one of the visit after it
 SKIPS = 1.0  # a skip takes away what so many plays give
 
 
@@ -40,6 +40,13 @@ def number_of(track_id: str) -> int:
     return int(track_id[1:])
 
 
+def first(scores: Doubles, most: int) -> list[int]:
+    """The numbers of the greatest scores, best first; those of -inf are left out."""
+    order = np.argsort(-scores, kind="stable")[:most]
+    numbers: list[int] = order[np.isfinite(scores[order])].tolist()
+    return numbers
+
+
 class Segue:
     """The whole chain; a session is learnt, and its vectors handed over, before the next begins.
 
@@ -47,10 +54,9 @@ class Segue:
     """
 
     def __init__(
-        self, seed: int, settings: dict[str, float | str | bool] | None = None, *, surface: Surface = SURFACE
+        self, seed: int, settings: dict[str, float | str | bool] | None = None, *, flush_every: int = 2
     ) -> None:
-        self.surface = surface
-        self.cluster = LocalCluster(seed=seed, flush_every=2)
+        self.cluster = LocalCluster(seed=seed, flush_every=flush_every)
         if settings:
             experiment = Experiment("all", "all", arms={"on": 1.0}, settings={"on": settings})
             self.cluster.replica.apply(EXPERIMENTS.name, 0, [(b"all", encode(experiment))])
@@ -62,7 +68,7 @@ class Segue:
         self.cluster.introduce(profile)
 
     def recommend(self, visit: Visit, request_id: str) -> list[int]:
-        request = PlaylistRequest(request_id, f"u{visit.listener}", self.surface, SIZE)
+        request = PlaylistRequest(request_id, f"u{visit.listener}", SURFACE, SIZE)
         playlist = self.cluster.radio.recommend(request, visit.at_ms, _no_time)
         self.cluster.show(playlist)
         return [number_of(slot.track_id) for slot in playlist.tracks]
@@ -75,7 +81,7 @@ class TwoTower(Segue):
     """Segue's two-tower model alone: the tracks nearest to the listener, and nothing explored."""
 
     def recommend(self, visit: Visit, request_id: str) -> list[int]:
-        request = PlaylistRequest(request_id, f"u{visit.listener}", self.surface, SIZE)
+        request = PlaylistRequest(request_id, f"u{visit.listener}", SURFACE, SIZE)
         query, _ = self.cluster.radio.ranked(request, visit.at_ms)
         replica = self.cluster.replica
         keys, tracks, since_ms = replica.table.keys, query.listener.tracks, visit.at_ms - SPARED_MS
@@ -84,10 +90,10 @@ class TwoTower(Segue):
         return [number_of(track) for track in allowed[:SIZE]]
 
 
-class Listed:
-    """What a strategy without a model keeps: which tracks are out, and when each listener heard what; float64 and bool[tracks].
+class Listed(ABC):
+    """What a strategy without a model keeps: which tracks are out, and who heard what when.
 
-    heard : when each listener last heard a track; its scores are given by `score`
+    released : bool[tracks]; heard_ms : float64[listeners, tracks], when each last heard each
     """
 
     def __init__(self, listeners: int, tracks: int) -> None:
@@ -106,11 +112,11 @@ class Listed:
         """The tracks that score most, of those that may be played."""
         spared = self.heard_ms[visit.listener] > visit.at_ms - SPARED_MS
         scores = np.where(self.released & ~spared, self.score(visit), -np.inf)
-        order = np.argsort(-scores, kind="stable")[:most]
-        return order[np.isfinite(scores[order])].tolist()
+        return first(scores, most)
 
+    @abstractmethod
     def score(self, visit: Visit) -> Doubles:
-        raise NotImplementedError
+        """Of every track for who visits, float64[tracks]."""
 
     def learn(self, visit: Visit, session: Session) -> None:
         for event in session.events:
@@ -119,8 +125,9 @@ class Listed:
             if event.kind in ("play", "skip"):
                 self.learn_one(visit, track, event.kind == "play")
 
+    @abstractmethod
     def learn_one(self, visit: Visit, track: int, completed: bool) -> None:
-        raise NotImplementedError
+        """What became of one track."""
 
 
 class Popularity(Listed):
@@ -177,9 +184,7 @@ class Oracle:
     def introduce(self, profile: Profile) -> None: ...
 
     def recommend(self, visit: Visit, request_id: str) -> list[int]:
-        liking = self.lives.liking(visit)
-        order = np.argsort(-liking, kind="stable")[:SIZE]
-        return order[np.isfinite(liking[order])].tolist()
+        return first(self.lives.liking(visit), SIZE)
 
     def learn(self, visit: Visit, session: Session) -> None: ...
 

@@ -131,7 +131,7 @@ class _Teller:
                     at_ms=self.at_ms,
                     user_id=f"u{self.visit.listener}",
                     track_id=f"t{track}",
-                    kind=kind,  # type: ignore[arg-type]
+                    kind=kind,
                     played_ms=None if kind == "like" else played_ms,
                     request_id=request_id,
                     position=position,

@@ -102,7 +102,8 @@ class World:
         listener, number = visit.listener, visit.number
         tags, style = self._loved[listener, number], self._leaning[listener, number]
         taste: Doubles = 1.2 * self._tags @ tags + 1.5 * self._styles @ style + self._quality
-        return taste + self._affinity[listener, self.artists]
+        taste += self._affinity[listener, self.artists]
+        return taste
 
     def profile(self, listener: int) -> Profile:
         """What a listener tells when they join: the tag that they love most."""

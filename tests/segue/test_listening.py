@@ -107,7 +107,10 @@ def test_what_stands_low_is_heard_less() -> None:
         begun[: len(session.heard)] += 1
 
         assert session.heard == playlist[: len(session.heard)]
-        assert [event.position for event in session.events if event.kind != "like"] == [None, *range(len(session.heard))]
+        assert [event.position for event in session.events if event.kind != "like"] == [
+            None,
+            *range(len(session.heard)),
+        ]
 
     assert np.all(np.diff(begun) < 0)
 
@@ -181,7 +184,9 @@ def test_segue_without_exploration_explores_nothing() -> None:
     for name, settings in (("with", None), ("without", {"explore_every": 0})):
         strategy = Segue(1, settings)  # type: ignore[arg-type]
         loop(of, strategy)
-        trials = sum(len(each.offered) for each in (strategy.cluster.learner.listeners.get(f"u{one}") for one in range(6)))
+        trials = sum(
+            len(each.offered) for each in (strategy.cluster.learner.listeners.get(f"u{one}") for one in range(6))
+        )
         offered[name] = trials
 
     assert offered["with"] > offered["without"] == 0
@@ -225,8 +230,13 @@ def test_the_scenario_says_the_same_twice_and_draws_its_curves(tmp_path: Path) -
     assert (tmp_path / "cold.png").read_bytes().startswith(b"\x89PNG")
     assert first.notes[-1].startswith("curves:")
     assert float(first.figures["oracle_regret"]) < float(first.figures["segue_regret"])
-    assert first.figures["segue_completed_low"] < first.figures["segue_completed"] < first.figures["segue_completed_high"]  # type: ignore[operator]
-    assert sum(int(first.figures[f"segue_new_listener_{each}_listens"]) for each in ("0", "1_to_4", "5_to_19", "20_up")) > 100
+    assert (
+        first.figures["segue_completed_low"] < first.figures["segue_completed"] < first.figures["segue_completed_high"]
+    )  # type: ignore[operator]
+    assert (
+        sum(int(first.figures[f"segue_new_listener_{each}_listens"]) for each in ("0", "1_to_4", "5_to_19", "20_up"))
+        > 100
+    )
 
 
 def test_the_command_writes_figures_that_are_explained(tmp_path: Path) -> None:

@@ -110,7 +110,10 @@ def _add(report: Report, seen: dict[str, Loops], options: Options) -> None:
     report.sheets.append(sheet)
     best = max((name for name in BASELINES if name in done), key=lambda name: float(done[name].mean()))
     for key, other in (("best_baseline", best), ("no_exploration", UNEXPLORED)):
-        ratio, (low, high) = float(done[OURS].mean() / max(done[other].mean(), 1e-12)), bootstrap.interval_of_ratio(done[OURS], done[other])
+        ratio, (low, high) = (
+            float(done[OURS].mean() / max(done[other].mean(), 1e-12)),
+            bootstrap.interval_of_ratio(done[OURS], done[other]),
+        )
         name = f"segue_over_{key}_ratio"
         report.figures |= {name: ratio, f"{name}_low": low, f"{name}_high": high}
         report.notes.append(f"{OURS} has {ratio:.2f} times the completed listens of {other} ({low:.2f} to {high:.2f})")
@@ -130,7 +133,9 @@ def _add_cold(report: Report, seen: dict[str, Loops], which: str, title: str) ->
         for bucket, n, share in zip(BUCKETS, listens.tolist(), shares.tolist(), strict=True):
             key = f"{name.replace('-', '_')}_{which}_{bucket.replace('-', '_to_').replace('+', '_up')}"
             report.figures |= {f"{key}_completed": share, f"{key}_listens": n}
-        shown = [f"{share:.1%} of {n:,}" if n else "" for n, share in zip(listens.tolist(), shares.tolist(), strict=True)]
+        shown = [
+            f"{share:.1%} of {n:,}" if n else "" for n, share in zip(listens.tolist(), shares.tolist(), strict=True)
+        ]
         sheet.rows.append((name, *shown))
     report.sheets.append(sheet)
 

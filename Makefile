@@ -51,12 +51,13 @@ format: install  ## lay the code out
 bench: install   ## events per second: stock Faust, the engine, the learner; then freshness
 	@$(BIN)/segue bench $(ARGS)
 
-quality: install ## predict before learning, on the real logs beside the project (DATA=../shared/data) and in the bandits' worlds
+quality: install ## predict before learning, on the real logs beside the project (DATA=../shared/data) in the bandits' worlds and with simulated listeners
 	@$(BIN)/segue replay --from spotify-pack $(or $(DATA),../shared/data)/spotify_histories --seed 1 $(ARGS)
 	@$(BIN)/segue replay --from movielens $(or $(DATA),../shared/data)/ml-latest-small --seed 1 --ask-every 4 $(ARGS)
 	@$(BIN)/segue evaluate likes --data $(or $(DATA),../shared/data)/ml-latest-small --seed 1 --ask-every 16
 	@$(BIN)/segue evaluate skips --data $(or $(DATA),../shared/data)/spotify_histories --seed 1
 	@$(BIN)/segue evaluate bandits --seed 1
+	@$(BIN)/segue evaluate listening --seed 1
 
 clean:           ## remove what `install` and the tests made
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .coverage

@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
         refit_days: Annotated[int, typer.Option(help="skips: days of the log between LightGBM's fits", min=1)] = 1,
         listeners: Annotated[
             int, typer.Option(help="listening: how many are simulated, over ten times as many tracks", min=2)
-        ] = 60,
+        ] = 50,
         plot: Annotated[
             Path | None, typer.Option(help="listening: where the cold-start curves go, as PNG", callback=png)
         ] = None,

@@ -103,7 +103,9 @@ class Listed(ABC):
     def release(self, tracks: Sequence[Track]) -> None:
         self.released[[number_of(track.track_id) for track in tracks]] = True
 
-    def introduce(self, profile: Profile) -> None: ...
+    @abstractmethod
+    def introduce(self, profile: Profile) -> None:
+        """Somebody joins."""
 
     def recommend(self, visit: Visit, request_id: str) -> list[int]:
         return self.best(visit, SIZE)
@@ -136,6 +138,8 @@ class Popularity(Listed):
     def __init__(self, listeners: int, tracks: int) -> None:
         super().__init__(listeners, tracks)
         self.counts = np.zeros(tracks)
+
+    def introduce(self, profile: Profile) -> None: ...
 
     def score(self, visit: Visit) -> Doubles:
         return self.counts

@@ -1,4 +1,4 @@
-"""Daily mix: mostly what somebody knows and likes, with some that is new to them."""
+"""Daily mix: what somebody will hear to its end, which is mostly what they know and like, and some that is new to them."""
 
 from serving.surfaces.surface import Surface
 

@@ -25,7 +25,7 @@ class Options:
     data: Path | None = None
     ask_every: int = 1
     refit_days: int = 1
-    listeners: int = 60
+    listeners: int = 50
     plot: Path | None = None
 
     @property

@@ -17,8 +17,6 @@ REFIT_EVERY = 500  # listens
 CANDIDATES = 50
 LEAST = 1e-6  # of a feature: by the square of a smaller one Vowpal Wabbit divides, and answers nan from then on
 SQUARECB = "--gamma_scale 1000 -l 0.5"  # did better than as it comes, on seed 2 of 20 listeners
-    ""  # as it comes: the best of eight, with gamma_scale 100 to 100000 and rates .01 to .5, on seed 2 of 30 listeners
-)
 
 
 class ItemKNN(Listed):

@@ -14,7 +14,7 @@ from segue.evaluation.listening import BUCKETS, Loop, by_bucket, live_through
 from segue.evaluation.listening_strategies import Content, Listed, Oracle, Popularity, Segue, TwoTower
 from segue.evaluation.peers import installed
 from segue.evaluation.scenarios import SCENARIOS
-from segue.evaluation.scenarios.listening import BASELINES, ITEMKNN, ORACLE, OURS, UNEXPLORED, VOWPAL_WABBIT
+from segue.evaluation.scenarios.listening import BASELINES, ITEMKNN, ORACLE, OURS, UNEXPLORED, VOWPAL_WABBIT, strategies
 from segue.evaluation.scenarios.scenario import Options, Report
 from segue.simulation.lives import Lives, Session
 from segue.simulation.world import BEGIN_MS, DAY_MS, PAUSE_MS, SIZE, Doubles, Visit, World
@@ -262,6 +262,17 @@ def test_the_scenario_says_the_same_twice_and_draws_its_curves(tmp_path: Path) -
         sum(int(first.figures[f"segue_new_listener_{each}_listens"]) for each in ("0", "1_to_4", "5_to_19", "20_up"))
         > 100
     )
+
+
+def test_peers_that_are_not_installed_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segue.evaluation.scenarios.listening.installed", lambda package: package == "implicit")
+    makers, missing = strategies(Options())
+
+    assert ITEMKNN in makers
+    assert VOWPAL_WABBIT not in makers
+    assert missing == [
+        "implicit or vowpalwabbit is not installed, so vw-squarecb did not play: pip install 'segue[peers]'"
+    ]
 
 
 def test_the_command_writes_figures_that_are_explained(tmp_path: Path) -> None:

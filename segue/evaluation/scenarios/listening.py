@@ -54,9 +54,9 @@ def strategies(options: Options) -> tuple[dict[str, Make], list[str]]:
         makers[ITEMKNN] = lambda world, _lives, _seed: ItemKNN(world.listeners, len(world.tracks))
     if installed("implicit") and installed("vowpalwabbit"):
         makers[VOWPAL_WABBIT] = lambda world, _lives, seed: VowpalWabbit(world.listeners, len(world.tracks), seed)
-    for name, package in ((ITEMKNN, "implicit"), (VOWPAL_WABBIT, "implicit and vowpalwabbit")):
+    for name, package in ((ITEMKNN, "implicit"), (VOWPAL_WABBIT, "implicit or vowpalwabbit")):
         if name not in makers:
-            missing.append(f"{package} not installed, so {name} did not play: pip install 'segue[peers]'")
+            missing.append(f"{package} is not installed, so {name} did not play: pip install 'segue[peers]'")
     return makers, missing
 
 

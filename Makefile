@@ -56,7 +56,7 @@ format: install  ## lay the code out
 bench: install   ## events per second: stock Faust, the engine, the learner; then freshness
 	@$(BIN)/segue bench $(ARGS)
 
-quality: install ## predict before learning, on the real logs beside the project (DATA=../shared/data) and in the bandits' worlds; held to docs/quality
+quality: install ## predict before learning, on the real logs beside the project (DATA=../shared/data) and in made-up worlds; held to docs/quality
 	@mkdir -p $(FIGURES)
 	@$(BIN)/segue replay --from spotify-pack $(LOGS)/spotify_histories --seed 1 --json $(FIGURES)/replay-spotify.json --plot $(FIGURES)/replay-spotify.png
 	@$(BIN)/segue replay --from movielens $(LOGS)/ml-latest-small --seed 1 --ask-every 4 --json $(FIGURES)/replay-movielens.json --plot $(FIGURES)/replay-movielens.png
@@ -64,6 +64,7 @@ quality: install ## predict before learning, on the real logs beside the project
 	@$(BIN)/segue evaluate skips --data $(LOGS)/spotify_histories --seed 1 --json $(FIGURES)/skips.json
 	@$(BIN)/segue evaluate recall --data $(LOGS)/hetrec2011-lastfm-2k --seed 1 --json $(FIGURES)/recall.json
 	@$(BIN)/segue evaluate bandits --seed 1 --json $(FIGURES)/bandits.json
+	@$(BIN)/segue evaluate listening --seed 1 --json $(FIGURES)/listening.json --plot $(FIGURES)/listening.png
 	@for base in docs/quality/*.json; do $(BIN)/segue compare $$base $(FIGURES)/$$(basename $$base) || exit 1; done
 
 clean:           ## remove what `install` and the tests made

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segue.cli.progress import counting
+from segue.cli.replay import png
 from segue.cli.situation import JsonPath, write_figures
 
 
@@ -17,6 +18,7 @@ class ScenarioName(StrEnum):
 
     bandits = "bandits"
     likes = "likes"
+    listening = "listening"
     recall = "recall"
     skips = "skips"
 
@@ -34,12 +36,19 @@ def register(app: typer.Typer) -> None:
         ] = None,
         ask_every: Annotated[int, typer.Option(help="guess before every n-th like", min=1)] = 1,
         refit_days: Annotated[int, typer.Option(help="skips: days of the log between LightGBM's fits", min=1)] = 1,
+        listeners: Annotated[
+            int, typer.Option(help="listening: how many are simulated, over ten times as many tracks", min=2)
+        ] = 50,
+        plot: Annotated[
+            Path | None, typer.Option(help="listening: where the cold-start curves go, as PNG", callback=png)
+        ] = None,
         json_path: JsonPath = None,
     ) -> None:
         """Run a scenario beside its baselines; needs no broker.
 
         bandits: what each policy loses against the best of 100 arms in seeded worlds, and how many decisions it makes a second.
         likes: what is liked next in MovieLens, guessed from the whole catalogue before each like is learnt; one run, with --seed.
+        listening: simulated listeners who ask each strategy for playlists in a copy of the same world; completed listens, regret, cold start.
         recall: what is found again of a held-out fifth of what Last.fm's listeners heard, after the rest was learnt in a random order; one run, with --seed.
         skips: whether each play of a log will be skipped, predicted before it is learnt; one run, with --seed.
         """
@@ -50,7 +59,7 @@ def register(app: typer.Typer) -> None:
         with counting() as progress:
             task = progress.add_task(chosen.name)
             report = chosen.run(
-                Options(seed, seeds, rounds, peers, data, ask_every, refit_days),
+                Options(seed, seeds, rounds, peers, data, ask_every, refit_days, listeners, plot),
                 lambda done, total, now: progress.update(task, completed=done, total=total, description=now),
             )
         console = Console()

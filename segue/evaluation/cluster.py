@@ -14,10 +14,11 @@ from serving.radio import Radio
 from serving.replica import Replica
 from streams.deltas import TrackReplica
 from streams.keeper import KeeperProcessor
-from streams.messages import ListeningEvent, Playlist, Track, encode
+from streams.messages import ListeningEvent, Playlist, Profile, Track, encode
 from streams.processor import LearnerProcessor
 from streams.steps import Output, Record
 from streams.topics import (
+    LISTENERS,
     LISTENERS_CHANGELOG,
     LISTENING_EVENTS,
     PLAYLISTS,
@@ -57,6 +58,10 @@ class LocalCluster:
         """Learn events; answers the probability of a skip that was predicted before each play or skip of theirs."""
         records = [self._record(LISTENING_EVENTS.name, event.user_id.encode(), encode(event)) for event in events]
         return self._learn(records, events[-1].at_ms if now_ms is None else now_ms)
+
+    def introduce(self, profile: Profile) -> None:
+        """Learn what somebody tells about themselves."""
+        self._learn([self._record(LISTENERS.name, profile.user_id.encode(), encode(profile))], 0)
 
     def show(self, playlist: Playlist) -> None:
         """Tell the learner what was shown."""

@@ -60,6 +60,7 @@ WATCHED: dict[str, tuple[Watched, ...]] = {
         Watched("segue_two_tower_hr_at_10", 0.004),
         Watched("segue_co_listening_hr_at_10", 0.004),
     ),
+    "listening": (Watched("segue_completed", 0.1), Watched("segue_over_best_baseline_ratio", 0.02)),
     "recall": (Watched("segue_recall_at_20", 0.004), Watched("channel_long_term_recall_at_20", 0.004)),
 }
 

@@ -1,1 +1,1 @@
-"""Simulated listeners: hidden tastes, boredom and repeats, over a made-up catalogue; seeded, for the demo, benchmarks and tests."""
+"""Simulated listeners: hidden tastes, boredom and repeats, over a made-up catalogue; seeded, for the demo, benchmarks, tests and closed loops."""

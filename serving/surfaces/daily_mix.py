@@ -1,4 +1,4 @@
-"""Daily mix: mostly what somebody knows and likes, with some that is new to them."""
+"""Daily mix: what somebody will hear to its end, which is mostly what they know and like, and some that is new to them."""
 
 from serving.surfaces.surface import Surface
 
@@ -22,10 +22,9 @@ DAILY_MIX = Surface(
         "popular": 0.1,
         "fresh": 0.05,
     },
-    weights={"next": 0.5, "complete": 0.6, "skip": 0.4, "like": 0.3},
+    weights={"next": 0.1, "complete": 0.6, "skip": 0.4, "like": 0.3},
     heard_within_ms=3 * 3_600_000,
     diversity=0.2,
     spacing=3,
-    familiar=0.7,
     explore_every=10,
 )

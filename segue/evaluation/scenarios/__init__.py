@@ -2,8 +2,9 @@
 
 from segue.evaluation.scenarios.bandits import BANDITS
 from segue.evaluation.scenarios.likes import LIKES
+from segue.evaluation.scenarios.listening import LISTENING
 from segue.evaluation.scenarios.recall import RECALL
 from segue.evaluation.scenarios.scenario import Scenario
 from segue.evaluation.scenarios.skips import SKIPS
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (BANDITS, LIKES, RECALL, SKIPS)}
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (BANDITS, LIKES, LISTENING, RECALL, SKIPS)}

@@ -15,6 +15,7 @@ class Options:
     seed : of the first run; seeds : how many runs, with seeds that follow; rounds : of each; peers : whether others' software runs too
     data : where its log is, None for where the scenario expects it; ask_every : every so-manieth event is guessed
     refit_days : days of the log between the fits of a peer that learns in batches
+    listeners : how many are simulated; plot : where curves go, None for nowhere
     """
 
     seed: int = 1
@@ -24,6 +25,8 @@ class Options:
     data: Path | None = None
     ask_every: int = 1
     refit_days: int = 1
+    listeners: int = 50
+    plot: Path | None = None
 
     @property
     def all_seeds(self) -> range:

@@ -6,6 +6,7 @@ Not for other programs than `segue worker`, nor where its environment is not our
 import asyncio
 import atexit
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -25,7 +26,6 @@ ANSWER_S = 10.0
 ENDS_S = 1.0
 LOOK_S = 0.02
 WORKER = [sys.executable, "-m", "segue.cli.main", "worker"]
-_CAN = sys.platform == "linux"
 _LATE = ("KAFKA_", "SEGUE_")  # what no library reads when it is imported
 
 
@@ -34,7 +34,13 @@ class ForkServerError(OSError):
 
 
 class ForkedProcess:
-    """A worker that was forked; its fields and methods are those of `asyncio.subprocess.Process`."""
+    """A worker that was forked: of `asyncio.subprocess.Process` it has `pid`, `stdout`, `returncode`, `wait`, `send_signal` and `kill`.
+
+    Raises
+    ------
+    OSError
+        where its end cannot be watched; the worker runs on
+    """
 
     def __init__(self, pid: int, stdout: asyncio.StreamReader, pipe: asyncio.BaseTransport) -> None:
         self.pid, self.stdout, self._pipe = pid, stdout, pipe
@@ -69,13 +75,23 @@ class ForkedProcess:
 class ForkServer:
     """A fork server of this process, and ends with it. The workers that it forked are this process's children, and need it no more.
 
-    failed : why it is of no use any more
+    failed : why it is of no use any more; environ : that it was started with
+
+    This process adopts whatever is left alone below it. What the fork server had not handed over is waited for in `close`; another orphan (a
+    child that a worker started, a worker that ends between its own session and its answer) is a zombie until this process ends: to wait for
+    children that nobody here knows would take the ends of those that asyncio and subprocess wait for.
+
+    Raises
+    ------
+    OSError
+        where it cannot be started
     """
 
     def __init__(self) -> None:
         if not adopt_orphans():
             raise ForkServerError("this system lets no process adopt orphans (prctl), expected Linux")
         self.failed: str | None = None
+        self.environ = dict(os.environ)
         self._ready = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as it runs
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -87,6 +103,7 @@ class ForkServer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._said,
+                env=self.environ,
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
@@ -147,12 +164,26 @@ class ForkServer:
         return int(answer)
 
     def close(self) -> None:
-        """End it."""
+        """End it, and what it has not handed over."""
         atexit.unregister(self.close)
+        self._end_late_worker()
         self._control.close()
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # a worker has left its group before it answers
         self._process.wait()
+        with contextlib.suppress(ChildProcessError):  # no more of them
+            while True:
+                os.waitpid(-self.pid, 0)
         self._said.close()
+
+    def _end_late_worker(self) -> None:
+        """End the worker whose answer came too late; one that has not answered yet cannot any more, and ends by that."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RD)
+            self._control.setblocking(False)
+            answer = self._control.recv(ANSWER_BYTES_MAX)
+            if answer and answer != READY:
+                end_child(int(answer))
 
     def _fail(self, why: str | None = None) -> ForkServerError:
         """End it, and note why: what it did, or that it has ended."""
@@ -168,6 +199,25 @@ class ForkServer:
 
 
 _server: ForkServer | None = None  # of this process, for all workers that it starts
+_told: str | None = None  # the last reason why one was executed
+
+
+@functools.cache
+def can_watch() -> bool:
+    """Whether this system tells when a process ends by a file of it (pidfd_open): Linux 5.3, where nothing forbids it."""
+    if not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:  # policy: workers are executed
+        return False
+    return True
+
+
+def end_child(pid: int) -> None:
+    """SIGKILL to a child that nobody waits for, and wait for it."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def fork_server(say: Callable[[str], None]) -> ForkServer:
@@ -182,20 +232,32 @@ def fork_server(say: Callable[[str], None]) -> ForkServer:
 
 def prepare(say: Callable[[str], None]) -> None:
     """Start the fork server where there can be one, so that it imports while something else is waited for."""
-    if _CAN:
-        fork_server(say)
+    if can_watch():
+        try:
+            fork_server(say)
+        except OSError as error:  # policy: said, and workers are executed
+            say_executed(error, say)
+
+
+def say_executed(error: OSError, say: Callable[[str], None]) -> None:
+    """Say why a worker is executed and not forked, where that is not what was said last."""
+    global _told
+    if str(error) != _told:
+        _told = str(error)
+        say(f"{error}; workers are executed instead, which takes seconds longer")
 
 
 def can_fork(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
     """Whether it is a worker of ours that finds in a fork server what it would find when it is executed."""
-    different = {name for name, _ in environ.items() ^ os.environ.items()}
-    return _CAN and list(argv[:4]) == WORKER and all(name.startswith(_LATE) for name in different)
+    theirs = os.environ if _server is None or _server.failed is not None else _server.environ
+    different = {name for name, _ in environ.items() ^ theirs.items()}
+    return can_watch() and list(argv[:4]) == WORKER and all(name.startswith(_LATE) for name in different)
 
 
 async def start_forked(
     argv: Sequence[str], environ: Mapping[str, str], errors: IO[bytes], *, limit: int, say: Callable[[str], None]
 ) -> ForkedProcess:
-    """Start a worker.
+    """Start a worker; where that fails, none is left.
 
     errors : a file for what it writes on standard error
     limit : of a line of its output, in bytes
@@ -213,8 +275,13 @@ async def start_forked(
             lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(reading, "rb", 0)
         )
         try:
-            return ForkedProcess(server.fork(argv[3:], environ, writing, errors.fileno()), stdout, pipe)
-        except OSError:
+            pid = server.fork(argv[3:], environ, writing, errors.fileno())
+            try:
+                return ForkedProcess(pid, stdout, pipe)
+            except BaseException:
+                end_child(pid)
+                raise
+        except BaseException:
             pipe.close()
             raise
     finally:

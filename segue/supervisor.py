@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from segue.embedded.processes import die_with_parent
-from segue.forked import ForkedProcess, can_fork, start_forked
+from segue.forked import ForkedProcess, can_fork, say_executed, start_forked
 from streams.runtime.exits import REFUSED
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -129,7 +129,10 @@ class Worker:
 
     async def _start(self, log: IO[bytes]) -> asyncio.subprocess.Process | ForkedProcess:
         if can_fork(self.argv, self.env):
-            return await start_forked(self.argv, self.env, log, limit=_LINE_BYTES_MAX, say=self.say)
+            try:
+                return await start_forked(self.argv, self.env, log, limit=_LINE_BYTES_MAX, say=self.say)
+            except OSError as error:  # policy: said, and executed like another program
+                say_executed(error, self.say)
         return await asyncio.create_subprocess_exec(
             *self.argv,
             env=self.env,

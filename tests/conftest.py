@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+import segue.forked
 from segue.embedded.kafka import EmbeddedKafka
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
@@ -77,6 +78,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return kafka, slow, order.get(item.path.name, len(order))
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment() -> Iterator[None]:
+    """pytest writes the name of each test into the environment, and no library reads it: workers of all tests come from one fork server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segue.forked, "_LATE", (*segue.forked._LATE, "PYTEST_CURRENT_TEST"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -165,8 +165,9 @@ class NoTables(TableManager):
 
     async def on_start(self) -> None:
         """As Faust's, which first waits a second for tables that are still being made; the group is joined after it."""
-        await self._update_channels()
-        await self.recovery.start()
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
 
 
 def credentials(settings: Settings) -> CredentialsT | None:

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.runtime.access import AccessError, refused
 from streams.runtime.exits import FAILED
 from streams.runtime.settings import Settings
-from streams.runtime.store import READER
+from streams.runtime.store import READER, rewind
 from streams.steps import WATERMARK
 
 log = logging.getLogger(__name__)
@@ -101,9 +101,7 @@ class Follower:
         for tp, offset in kept.items():
             self._reader.seek(tp, offset)
         if new:
-            asked = self._reader.end_offsets(list(new)), self._reader.seek_to_beginning(*new)
-            ends, _ = await asyncio.gather(*asked)  # behind a fetch they would wait for as long as that may
-            self._ends.update(ends)
+            self._ends.update(await rewind(self._reader, new))
 
     async def _run(self) -> None:
         assert self._reader is not None

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -135,13 +135,19 @@ READER: dict[str, Any] = {  # of every consumer that is in no group
 }
 
 
+async def rewind(reader: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+    """Go to the beginnings of partitions, and answer their ends: both asked for at once, since what comes behind a fetch waits for as long as that may."""
+    ends, _ = await asyncio.gather(reader.end_offsets(list(partitions)), reader.seek_to_beginning(*partitions))
+    return dict(ends)
+
+
 async def read_to_end(
     reader: AIOKafkaConsumer, tp: TopicPartition, start: int | None = None, *, at_once: int = 10_000
 ) -> AsyncIterator[list[Any]]:
     """Records of a partition from `start`, or its beginning, to the end that it has now, in the handfuls that fetches bring; the reader has nothing else then."""
     reader.assign([tp])
-    if start is None:  # both asked for at once: what comes behind a fetch waits for as long as that may
-        ends, _ = await asyncio.gather(reader.end_offsets([tp]), reader.seek_to_beginning(tp))
+    if start is None:
+        ends = await rewind(reader, [tp])
     else:
         reader.seek(tp, start)
         ends = await reader.end_offsets([tp])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 
 import segue.forked
 import segue.supervisor
-from segue.forked import ForkedProcess, can_fork, fork_server
+from segue.forked import ForkedProcess, ForkServerError, can_fork, fork_server, prepare, start_forked
 from segue.supervisor import REFUSED_PAUSE_S, STEADY_S, Pauses, Worker, segue_argv
 from streams.runtime.exits import REFUSED
 from streams.runtime.settings import Settings
@@ -119,6 +120,7 @@ def test_after_it_ran_steadily_the_next_failure_is_the_first() -> None:
 BARE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "SEGUE_PARTITIONS": "many"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forks", [False, True])
 async def test_worker_with_settings_that_cannot_be_used_says_which(tmp_path: Path, forks: bool) -> None:
     said, env = list[str](), {**(os.environ if forks else {}), **BARE}
@@ -178,14 +180,16 @@ def connects(watched: Worker) -> bool:
 
 
 def open_files(pid: int) -> list[str]:
-    """What a process holds open; a file may be gone before it is looked at."""
+    """What a process holds open, nothing where it has ended; a file may be gone before it is looked at."""
     found = list[str]()
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found.append(str(path.readlink()))
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found.append(str(path.readlink()))
     return found
 
 
+@pytest.mark.slow
 async def test_a_forked_worker_is_a_process_of_its_own_and_our_child(tmp_path: Path, silent: str) -> None:
     async with waiting(tmp_path, silent, [], "keeper", "learner") as workers:
         pids = [each.process.pid for each in workers if each.process is not None]
@@ -204,6 +208,7 @@ async def test_a_forked_worker_is_a_process_of_its_own_and_our_child(tmp_path: P
         assert workers[1].process.returncode == 0, "SIGTERM ends it in order"
 
 
+@pytest.mark.slow
 async def test_a_forked_worker_that_is_killed_is_started_again_while_another_runs(tmp_path: Path, silent: str) -> None:
     said = list[str]()
     async with waiting(tmp_path, silent, said, "keeper", "learner") as workers:
@@ -216,6 +221,7 @@ async def test_a_forked_worker_that_is_killed_is_started_again_while_another_run
         assert not Path(f"/proc/{first.pid}").exists()
 
 
+@pytest.mark.slow
 async def test_workers_outlive_their_fork_server_and_the_next_one_gets_another(tmp_path: Path, silent: str) -> None:
     said = list[str]()
     async with waiting(tmp_path, silent, said, "keeper") as (keeper,):
@@ -235,35 +241,112 @@ async def test_workers_outlive_their_fork_server_and_the_next_one_gets_another(t
         ]
 
 
-async def test_a_fork_server_that_cannot_start_is_said_as_a_failure_of_the_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "faust.py").write_text("raise ImportError('no luck')")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    monkeypatch.setattr(segue.forked, "_server", None)
+WITHOUT = "; workers are executed instead, which takes seconds longer"
+
+
+@contextlib.asynccontextmanager
+async def executed(folder: Path, kafka: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[str]]:
+    """What is said where a keeper, with a fork server of its own, is executed; it has connected, been killed, and connected again."""
     said = list[str]()
-    watched = Worker("keeper", segue_argv("worker", "keeper"), os.environ, tmp_path / "log", said.append, pauses_s=(0,))
-    watched.start()
-    await until("it is tried again", lambda: len(said) > 1, 60.0)
-    await watched.stop()
+    monkeypatch.setattr(segue.forked, "_server", None)
+    monkeypatch.setattr(segue.forked, "_told", None)
+    prepare(said.append)
+    async with waiting(folder, kafka, said, "keeper") as (keeper,):
+        first = keeper.process
+        assert first is not None
+        first.kill()
+        await until("it runs again", lambda: keeper.process is not first and connects(keeper), 60.0)
 
-    assert (
-        said[:2] == ["keeper failed: the fork server ended with 1 (ImportError: no luck); starting it again in 0 s"] * 2
+        assert not isinstance(first, ForkedProcess)
+        assert not isinstance(keeper.process, ForkedProcess)
+        yield said
+
+
+@pytest.mark.slow
+async def test_workers_are_executed_where_no_orphan_is_adopted(
+    tmp_path: Path, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segue.forked, "adopt_orphans", lambda: False)
+    async with executed(tmp_path, silent, monkeypatch) as said:
+        assert said == [
+            f"this system lets no process adopt orphans (prctl), expected Linux{WITHOUT}",
+            "keeper ended with -9 (it said nothing); starting it again in 0 s",
+        ]
+
+
+@pytest.mark.slow
+async def test_workers_are_executed_where_the_fork_server_ends_before_it_is_ready(
+    tmp_path: Path, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'segue.forkserver' in sys.orig_argv:\n    os.write(2, b'no luck')\n    os._exit(1)\n"
     )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    async with executed(tmp_path, silent, monkeypatch) as said:
+        assert said == [
+            f"the fork server ended with 1 (no luck){WITHOUT}",
+            "keeper ended with -9 (it said nothing); starting it again in 0 s",
+        ]
 
 
+@pytest.mark.slow
+async def test_workers_are_not_forked_off_a_server_with_another_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    argv, before = segue_argv("worker", "learner"), dict(os.environ)
+    fork_server(print)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+
+    assert can_fork(argv, before)
+    assert not can_fork(argv, os.environ)
+
+
+def children() -> set[int]:
+    return {each.pid for each in psutil.Process().children()}
+
+
+@pytest.mark.slow
+async def test_a_worker_whose_end_cannot_be_watched_does_not_stay(
+    tmp_path: Path, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_pid: int) -> int:
+        raise OSError(errno.EMFILE, "too many files")
+
+    await fork_server(print).ready()
+    env, before = os.environ | {"KAFKA_BOOTSTRAP_SERVERS": silent}, children()
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with (tmp_path / "log").open("wb") as log, pytest.raises(OSError, match="too many files"):
+        await start_forked(segue_argv("worker", "keeper"), env, log, limit=1000, say=print)
+
+    assert children() == before
+
+
+@pytest.mark.slow
+async def test_a_worker_that_answers_too_late_does_not_stay(
+    tmp_path: Path, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segue.forked, "_server", None)
+    env, before = os.environ | {"KAFKA_BOOTSTRAP_SERVERS": silent}, children()
+    await fork_server(print).ready()
+    monkeypatch.setattr(segue.forked, "ANSWER_S", 0.0)  # it answers while its own end is waited for
+    with (tmp_path / "log").open("wb") as log, pytest.raises(ForkServerError):
+        await start_forked(segue_argv("worker", "keeper"), env, log, limit=1000, say=print)
+
+    assert children() == before
+
+
+@pytest.mark.slow
 async def test_nothing_is_left_where_the_supervisor_is_killed(tmp_path: Path, silent: str) -> None:
     code = (
-        "import asyncio, os, sys\n"
+        "import asyncio, functools, os, sys\n"
         "from pathlib import Path\n"
         "from segue.forked import fork_server\n"
         "from segue.supervisor import Worker, segue_argv\n"
+        "say = functools.partial(print, file=sys.stderr)\n"
         "async def main():\n"
-        f"    worker = Worker('keeper', segue_argv('worker', 'keeper'), os.environ, Path({str(tmp_path / 'log')!r}), print)\n"
+        f"    worker = Worker('keeper', segue_argv('worker', 'keeper'), os.environ, Path({str(tmp_path / 'log')!r}), say)\n"
         "    worker.start()\n"
         "    while worker.process is None:\n"
         "        await asyncio.sleep(0.01)\n"
-        "    print(worker.process.pid, fork_server(print).pid, flush=True)\n"
+        "    print(worker.process.pid, fork_server(say).pid, flush=True)\n"
         "    await asyncio.sleep(60)\n"
         "asyncio.run(main())\n"
     )
@@ -271,7 +354,8 @@ async def test_nothing_is_left_where_the_supervisor_is_killed(tmp_path: Path, si
     process = await asyncio.create_subprocess_exec(*python(code), env=env, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        worker_pid, server_pid = map(int, (await process.stdout.readline()).split())
+        async with asyncio.timeout(60.0):
+            worker_pid, server_pid = map(int, (await process.stdout.readline()).split())
 
         assert runs(worker_pid)
         assert runs(server_pid)

@@ -85,7 +85,7 @@ def test_faust_notes_that_it_has_crashed_where_the_engine_looks() -> None:
 
 def test_faust_waits_a_second_for_tables_and_does_what_ours_does_at_once() -> None:
     theirs, ours = (inspect.getsource(each.on_start) for each in (TableManager, NoTables))
-    both = ("await self._update_channels()", "await self.recovery.start()")
+    both = ("if not self.should_stop:", "await self._update_channels()", "await self.recovery.start()")
 
     assert "await self.sleep(1.0)" in theirs
     assert all(line in source for line in both for source in (theirs, ours))

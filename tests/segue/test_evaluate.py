@@ -157,7 +157,8 @@ def test_the_command_prints_tables_and_writes_figures_that_are_explained(tmp_pat
 
 @pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"listening"}))
 def test_curves_of_a_scenario_that_draws_none_are_refused(scenario: str, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["evaluate", scenario, "--plot", str(tmp_path / "curves.png")])
+    argv = ["evaluate", scenario, "--rounds", "1", "--data", str(tmp_path), "--plot", str(tmp_path / "curves.png")]
+    done = CliRunner().invoke(app, argv)
 
     assert done.exit_code == 2
     assert f"{scenario} draws no curves" in done.output

@@ -52,15 +52,27 @@ def register(app: typer.Typer) -> None:
         recall: what is found again of a held-out fifth of what Last.fm's listeners heard, after the rest was learnt in a random order; one run, with --seed.
         skips: whether each play of a log will be skipped, predicted before it is learnt; one run, with --seed.
         """
+        if plot is not None and scenario is not ScenarioName.listening:
+            raise typer.BadParameter(f"{scenario.value} draws no curves: leave --plot out, or evaluate listening")
         from segue.evaluation.scenarios import SCENARIOS
         from segue.evaluation.scenarios.scenario import Options
 
         chosen = SCENARIOS[scenario.value]
+        options = Options(
+            seed=seed,
+            seeds=seeds,
+            rounds=rounds,
+            peers=peers,
+            data=data,
+            ask_every=ask_every,
+            refit_days=refit_days,
+            listeners=listeners,
+            plot=plot,
+        )
         with counting() as progress:
             task = progress.add_task(chosen.name)
             report = chosen.run(
-                Options(seed, seeds, rounds, peers, data, ask_every, refit_days, listeners, plot),
-                lambda done, total, now: progress.update(task, completed=done, total=total, description=now),
+                options, lambda done, total, now: progress.update(task, completed=done, total=total, description=now)
             )
         console = Console()
         for sheet in report.sheets:

@@ -12,6 +12,7 @@ from online_models.track import Doubles
 from segue.evaluation.bandit_players import Player
 from segue.evaluation.bandit_worlds import ARMS, BanditWorld
 from segue.evaluation.peers import installed
+from segue.evaluation.squarecb import draw, labelled
 
 
 class RiverLinUCB:
@@ -52,15 +53,12 @@ class SquareCB:
 
     def choose(self, context: Doubles) -> int:
         self._shared = f"shared |U {_words(context)}"
-        chances = np.array(self._vw.predict([self._shared, *self._lines]))
-        sums = chances.cumsum()
-        self._chosen = min(int(sums.searchsorted(self._rng.random() * sums[-1], side="right")), ARMS - 1)
-        self._propensity = max(float(chances[self._chosen]), 1e-6)
+        self._chosen, self._propensity = draw(self._vw.predict([self._shared, *self._lines]), self._rng)
         return self._chosen
 
     def learn(self, reward: float) -> None:
         lines = [self._shared, *self._lines]
-        lines[1 + self._chosen] = f"0:{-reward:.5g}:{self._propensity:.5g} {lines[1 + self._chosen]}"
+        lines[1 + self._chosen] = labelled(lines[1 + self._chosen], -reward, self._propensity)
         self._vw.learn(lines)
 
 

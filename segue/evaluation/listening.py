@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from online_models.track import Doubles
 from segue.evaluation.listening_strategies import Strategy
 from segue.simulation.lives import Lives
-from segue.simulation.world import BEGIN_MS, Doubles, World
+from segue.simulation.world import BEGIN_MS, World
 
 BUCKETS = ("0", "1-4", "5-19", "20+")
 _EDGES = np.array([1, 5, 20])

@@ -7,10 +7,12 @@ import numpy as np
 import scipy.sparse
 
 from online_models.features import features_of
+from online_models.track import Doubles
 from segue.evaluation.like_peers import ItemNeighbours
-from segue.evaluation.listening_strategies import Listed, Popularity, Segue
+from segue.evaluation.listening_strategies import Listed, Segue
+from segue.evaluation.squarecb import draw, labelled
 from segue.simulation.lives import Session
-from segue.simulation.world import SIZE, Doubles, Visit
+from segue.simulation.world import SIZE, Visit
 from streams.messages import Profile, Track
 
 REFIT_EVERY = 500  # listens
@@ -24,18 +26,13 @@ class ItemKNN(Listed):
 
     def __init__(self, listeners: int, tracks: int) -> None:
         super().__init__(listeners, tracks)
-        self.popular = Popularity(listeners, tracks)
         self._balance: Doubles = np.zeros((listeners, tracks))
         self._model, self._fitted, self._listens = ItemNeighbours(0), False, 0
-
-    def release(self, tracks: Sequence[Track]) -> None:
-        super().release(tracks)
-        self.popular.release(tracks)
 
     def introduce(self, profile: Profile) -> None: ...
 
     def score(self, visit: Visit) -> Doubles:
-        popular: Doubles = 1e-3 * np.tanh(self.popular.counts / 100.0)
+        popular: Doubles = 1e-3 * np.tanh(self.counts / 100.0)
         return self.alike(visit) + popular
 
     def alike(self, visit: Visit) -> Doubles:
@@ -46,7 +43,6 @@ class ItemKNN(Listed):
         return self._model.score(visit.listener, liked)
 
     def learn_one(self, visit: Visit, track: int, completed: bool) -> None:
-        self.popular.learn_one(visit, track, completed)
         self._balance[visit.listener, track] += 1.0 if completed else -1.0
         self._listens += 1
         if self._listens % REFIT_EVERY == 0:
@@ -79,15 +75,14 @@ class VowpalWabbit(Segue):
         lines = self._lines = self._describe(visit, tracks)
         left, self._chosen = list(range(len(tracks))), []
         for _ in range(min(SIZE, len(tracks))):
-            chances = np.array(self._vw.predict([lines[place] for place in left]))
-            sums = chances.cumsum()
-            at = min(int(sums.searchsorted(self._rng.random() * sums[-1], side="right")), len(left) - 1)
-            self._chosen.append((left.pop(at), max(float(chances[at]), 1e-6)))
+            at, chance = draw(self._vw.predict([lines[place] for place in left]), self._rng)
+            self._chosen.append((left.pop(at), chance))
         return [tracks[place] for place, _ in self._chosen]
 
     def _candidates(self, visit: Visit) -> list[int]:
         """The first of both proposers in turn."""
-        lists = (self.neighbours.best(visit, CANDIDATES), _popular(self.neighbours, visit))
+        proposers = (self.neighbours.score(visit), self.neighbours.counts)
+        lists = [self.neighbours.list_by(scores, visit, CANDIDATES) for scores in proposers]
         both = [track for pair in zip(*lists, strict=True) for track in pair]
         return list(dict.fromkeys(both))[:CANDIDATES]
 
@@ -95,9 +90,7 @@ class VowpalWabbit(Segue):
         replica = self.cluster.replica
         listener = replica.listeners.get(f"u{visit.listener}")
         rows = replica.table.indices([f"t{track}" for track in tracks])
-        scores = np.stack(
-            [self.neighbours.alike(visit)[tracks], np.tanh(self.neighbours.popular.counts[tracks] / 20.0)]
-        )
+        scores = np.stack([self.neighbours.alike(visit)[tracks], np.tanh(self.neighbours.counts[tracks] / 20.0)])
         matrix = np.concatenate([features_of(listener, replica.table, rows, visit.at_ms), scores.T], axis=1)
         return [
             "|A " + " ".join(f"{place}:{value:.4g}" for place, value in enumerate(row) if abs(value) > LEAST)
@@ -109,14 +102,8 @@ class VowpalWabbit(Segue):
         for (place, chance), completed in zip(self._chosen, session.completed, strict=False):
             lines = [self._lines[other] for other in left]
             at = left.index(place)
-            lines[at] = f"0:{-1 if completed else 0}:{chance:.5g} {lines[at]}"
+            lines[at] = labelled(lines[at], -1.0 if completed else 0.0, chance)
             self._vw.learn(lines)
             left.remove(place)
         super().learn(visit, session)
         self.neighbours.learn(visit, session)
-
-
-def _popular(neighbours: ItemKNN, visit: Visit) -> list[int]:
-    popular = neighbours.popular
-    popular.heard_ms = neighbours.heard_ms
-    return popular.best(visit, CANDIDATES)

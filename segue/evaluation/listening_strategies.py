@@ -11,10 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from online_models.track import Doubles
 from segue.evaluation.cluster import LocalCluster
 from segue.simulation.catalogue import TAGS
 from segue.simulation.lives import Lives, Session
-from segue.simulation.world import SIZE, Doubles, Visit
+from segue.simulation.world import SIZE, Visit
 from streams.messages import Experiment, PlaylistRequest, Profile, Surface, Track, encode
 from streams.topics import EXPERIMENTS
 
@@ -91,14 +92,16 @@ class TwoTower(Segue):
 
 
 class Listed(ABC):
-    """What a strategy without a model keeps: which tracks are out, and who heard what when.
+    """What a strategy without a model keeps: which tracks are out, who heard what when, and how popular each is.
 
     released : bool[tracks]; heard_ms : float64[listeners, tracks], when each last heard each
+    counts : float64[tracks], completed listens less skips, of all time
     """
 
     def __init__(self, listeners: int, tracks: int) -> None:
         self.released = np.zeros(tracks, np.bool_)
         self.heard_ms: Doubles = np.full((listeners, tracks), -np.inf)
+        self.counts: Doubles = np.zeros(tracks)
 
     def release(self, tracks: Sequence[Track]) -> None:
         self.released[[number_of(track.track_id) for track in tracks]] = True
@@ -108,13 +111,12 @@ class Listed(ABC):
         """Somebody joins."""
 
     def recommend(self, visit: Visit, request_id: str) -> list[int]:
-        return self.best(visit, SIZE)
+        return self.list_by(self.score(visit), visit, SIZE)
 
-    def best(self, visit: Visit, most: int) -> list[int]:
-        """The tracks that score most, of those that may be played."""
+    def list_by(self, scores: Doubles, visit: Visit, most: int) -> list[int]:
+        """The tracks of the greatest scores, best first, of those that may be played."""
         spared = self.heard_ms[visit.listener] > visit.at_ms - SPARED_MS
-        scores = np.where(self.released & ~spared, self.score(visit), -np.inf)
-        return first(scores, most)
+        return first(np.where(self.released & ~spared, scores, -np.inf), most)
 
     @abstractmethod
     def score(self, visit: Visit) -> Doubles:
@@ -125,27 +127,23 @@ class Listed(ABC):
             track = number_of(event.track_id)
             self.heard_ms[visit.listener, track] = event.at_ms
             if event.kind in ("play", "skip"):
+                self.counts[track] += 1.0 if event.kind == "play" else -SKIPS
                 self.learn_one(visit, track, event.kind == "play")
 
     @abstractmethod
     def learn_one(self, visit: Visit, track: int, completed: bool) -> None:
-        """What became of one track."""
+        """What became of one track, beside what is counted."""
 
 
 class Popularity(Listed):
     """Completed listens less skips, of all time."""
-
-    def __init__(self, listeners: int, tracks: int) -> None:
-        super().__init__(listeners, tracks)
-        self.counts = np.zeros(tracks)
 
     def introduce(self, profile: Profile) -> None: ...
 
     def score(self, visit: Visit) -> Doubles:
         return self.counts
 
-    def learn_one(self, visit: Visit, track: int, completed: bool) -> None:
-        self.counts[track] += 1.0 if completed else -SKIPS
+    def learn_one(self, visit: Visit, track: int, completed: bool) -> None: ...
 
 
 class Content(Listed):
@@ -158,7 +156,6 @@ class Content(Listed):
         super().__init__(listeners, len(tags))
         self._tags = tags / np.maximum(tags.sum(1, keepdims=True), 1.0)
         self._completed, self._all = np.ones((listeners, len(TAGS))), np.full((listeners, len(TAGS)), 2.0)
-        self._popular = Popularity(listeners, len(tags))
 
     def introduce(self, profile: Profile) -> None:
         listener = int(profile.user_id[1:])
@@ -168,13 +165,12 @@ class Content(Listed):
 
     def score(self, visit: Visit) -> Doubles:
         rates = self._completed[visit.listener] / self._all[visit.listener]
-        scores: Doubles = self._tags @ rates + 1e-3 * np.tanh(self._popular.counts)
+        scores: Doubles = self._tags @ rates + 1e-3 * np.tanh(self.counts)
         return scores
 
     def learn_one(self, visit: Visit, track: int, completed: bool) -> None:
         self._completed[visit.listener] += self._tags[track] * completed
         self._all[visit.listener] += self._tags[track]
-        self._popular.learn_one(visit, track, completed)
 
 
 class Oracle:

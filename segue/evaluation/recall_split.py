@@ -43,10 +43,10 @@ def read_split(path: Path, seed: int) -> Split:
             f"{path}: is not there, expected a folder with hetrec2011's user_artists.dat; say where it is with --data"
         )
     source, rng = source_of(path, "lastfm"), np.random.default_rng(seed)
-    events, of = list(source.events(path)), dict[str, list[int]]()
+    events, numbers_of = list(source.events(path)), dict[str, list[int]]()
     for number, event in enumerate(events):
-        of.setdefault(event.user_id, []).append(number)
-    drawn = {user: rng.permutation(numbers)[: len(numbers) // PARTS].tolist() for user, numbers in of.items()}
+        numbers_of.setdefault(event.user_id, []).append(number)
+    drawn = {user: rng.permutation(numbers)[: len(numbers) // PARTS].tolist() for user, numbers in numbers_of.items()}
     held = {user: [events[number].track_id for number in numbers] for user, numbers in drawn.items() if numbers}
     if not held:
         raise InputError(f"{path}: nobody played {PARTS} artists, expected a listener who did")

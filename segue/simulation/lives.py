@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from segue.simulation.world import DAY_MS, SIZE, Doubles, Visit, World
+from online_models.track import DAY_MS, Doubles
+from segue.simulation.world import SIZE, Visit, World
 from streams.messages import ListeningEvent
 
 LEAVES_SKIPPED, LEAVES_COMPLETED = 0.25, 0.05
@@ -63,7 +64,7 @@ class Lives:
         last = [own]
         self._hear(visit, told, own, float(liking[own]), chances[SIZE], None, None)
         for position, track in enumerate(playlist):
-            like = float(liking[track]) - self._sameness(track, last) - BORED * (track in last)
+            like = self._like_now(track, liking, last)
             completed = self._hear(visit, told, track, like, chances[position], request_id, position)
             session.heard.append(track)
             session.completed.append(completed)
@@ -79,15 +80,17 @@ class Lives:
         met = rng.choice(len(known), OWN, p=known / known.sum())
         return int(met[liking[met].argmax()])
 
-    def _sameness(self, track: int, last: Sequence[int]) -> float:
+    def _like_now(self, track: int, liking: Doubles, last: Sequence[int]) -> float:
+        """How much they like a track, in logits, after those that they heard last in this visit."""
         artists = self.world.artists
-        return SAME_ARTIST * any(artists[track] == artists[other] for other in last[-ARTISTS_BACK:])
+        same = any(artists[track] == artists[other] for other in last[-ARTISTS_BACK:])
+        return float(liking[track]) - SAME_ARTIST * same - BORED * (track in last)
 
     def _expected(self, liking: Doubles, playlist: Sequence[int], own: int) -> float:
         """Completed listens to expect, by the chance to get as far as each place."""
         reached, expected, last = 1.0, 0.0, [own]
         for track in playlist:
-            chance = _chance(float(liking[track]) - self._sameness(track, last) - BORED * (track in last))
+            chance = _chance(self._like_now(track, liking, last))
             expected += reached * chance
             reached *= 1.0 - chance * LEAVES_COMPLETED - (1.0 - chance) * LEAVES_SKIPPED
             last.append(track)

@@ -2,6 +2,9 @@
 
 Fixed beforehand, so that every recommender meets the same people with the same luck; what they have heard is theirs (`lives`). Tags tell a part
 of a taste, a hidden style another part, which only listening shows. Not a model of any real audience.
+
+There are two kinds of listeners. Those of `segue.simulation.listener` draw their luck as they go: one life, for demo traffic and tests, at whatever
+time it is. In a comparison it would part at the first playlist that differs; so here luck is drawn beforehand, by listener, visit and place.
 """
 
 from dataclasses import dataclass
@@ -10,11 +13,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from online_models.track import DAY_MS, Doubles
 from segue.simulation.catalogue import TAGS, make_catalogue
 from streams.messages import Profile, Track
 
-Doubles = NDArray[np.float64]
-BEGIN_MS, DAY_MS = 1_750_000_000_000, 86_400_000
+BEGIN_MS = 1_750_000_000_000
 DAYS = 60
 SIZE = 10  # tracks of a playlist
 STYLES = 8

@@ -155,6 +155,15 @@ def test_the_command_prints_tables_and_writes_figures_that_are_explained(tmp_pat
             assert f"`{name}`" in section
 
 
+@pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"listening"}))
+def test_curves_of_a_scenario_that_draws_none_are_refused(scenario: str, tmp_path: Path) -> None:
+    argv = ["evaluate", scenario, "--rounds", "1", "--data", str(tmp_path), "--plot", str(tmp_path / "curves.png")]
+    done = CliRunner().invoke(app, argv)
+
+    assert done.exit_code == 2
+    assert f"{scenario} draws no curves" in done.output
+
+
 def test_interval_over_runs_covers_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     covered = [low <= 0.0 <= high for _, low, high in (mean_interval(rng.normal(size=4)) for _ in range(2000))]

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from segue.cli.main import app
 from segue.errors import InputError
+from segue.evaluation.comparison import WATCHED
 from segue.evaluation.like_peers import NO_IMPLICIT, PEERS, Refitting, place_of
 from segue.evaluation.like_stream import LISTED, Bootstrap, Guesses, read_likes
 from segue.evaluation.peers import installed
@@ -67,6 +68,7 @@ def test_segue_beats_popularity_where_order_and_taste_tell(films: Path) -> None:
     figures = run(films).figures
 
     assert figures["guesses"] == LISTENERS * 8
+    assert {each.name for each in WATCHED["likes"]} <= figures.keys()
     assert float(figures["segue_hr_at_10"]) > 1.2 * float(figures["popularity_hr_at_10"])
     assert (
         float(figures["segue_hr_at_10_low"]) < float(figures["segue_hr_at_10"]) < float(figures["segue_hr_at_10_high"])

@@ -2,14 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from online_models.track import DAY_MS, Doubles
 from segue.cli.main import app
+from segue.evaluation.comparison import WATCHED
 from segue.evaluation.listening import BUCKETS, Loop, by_bucket, live_through
 from segue.evaluation.listening_strategies import Content, Listed, Oracle, Popularity, Segue, TwoTower
 from segue.evaluation.peers import installed
@@ -17,7 +20,7 @@ from segue.evaluation.scenarios import SCENARIOS
 from segue.evaluation.scenarios.listening import BASELINES, ITEMKNN, ORACLE, OURS, UNEXPLORED, VOWPAL_WABBIT, strategies
 from segue.evaluation.scenarios.scenario import Options, Report
 from segue.simulation.lives import Lives, Session
-from segue.simulation.world import BEGIN_MS, DAY_MS, PAUSE_MS, SIZE, Doubles, Visit, World
+from segue.simulation.world import BEGIN_MS, PAUSE_MS, SIZE, Visit, World
 from streams.messages import Profile, Track
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()
@@ -186,10 +189,8 @@ def test_segue_without_exploration_explores_nothing() -> None:
     for name, settings in (("with", None), ("without", {"explore_every": 0})):
         strategy = Segue(1, settings)  # type: ignore[arg-type]
         loop(of, strategy)
-        trials = sum(
-            len(each.offered) for each in (strategy.cluster.learner.listeners.get(f"u{one}") for one in range(3))
-        )
-        offered[name] = trials
+        rows = [strategy.cluster.learner.listeners.get(f"u{one}") for one in range(3)]
+        offered[name] = sum(len(row.offered) for row in rows)
 
     assert offered["with"] > offered["without"] == 0
 
@@ -220,27 +221,25 @@ def test_item_neighbours_do_better_than_chance() -> None:
 
 @peers
 def test_vowpal_wabbit_chooses_among_what_both_propose_and_learns_what_was_heard() -> None:
-    from segue.evaluation.listening_peers import CANDIDATES, VowpalWabbit
+    from segue.evaluation.listening_peers import VowpalWabbit
 
     of = world(listeners=8)
     strategy, learnt = VowpalWabbit(8, 80, 1), list[str]()
-    learn = strategy._vw.learn
-    strategy._vw = Watched(strategy._vw.predict, lambda lines: (learnt.extend(lines), learn(lines)))
+    vw, recommend = strategy._vw, strategy.recommend
+    strategy._vw = SimpleNamespace(predict=vw.predict, learn=lambda lines: (learnt.extend(lines), vw.learn(lines)))
+
+    def within_proposed(visit: Visit, request_id: str) -> list[int]:
+        proposed, playlist = strategy._candidates(visit), recommend(visit, request_id)
+        assert set(playlist) < set(proposed) < set(strategy.neighbours.released.nonzero()[0].tolist())
+        return playlist
+
+    strategy.recommend = within_proposed  # type: ignore[method-assign]
     seen = loop(of, strategy)
     labelled = [line for line in learnt if not line.startswith("|")]
 
     assert len(labelled) == sum(seen.heard)
     assert sum(line.startswith("0:-1:") for line in labelled) == sum(seen.completed)
     assert all(0.0 < float(line.split(" ")[0].split(":")[2]) <= 1.0 for line in labelled)
-    assert len(seen.recommended) <= 80
-    assert CANDIDATES < 80
-
-
-class Watched:
-    """A workspace whose lessons somebody reads."""
-
-    def __init__(self, predict: Callable[[list[str]], list[float]], learn: Callable[[list[str]], object]) -> None:
-        self.predict, self.learn = predict, learn
 
 
 def run(plot: Path | None = None) -> Report:
@@ -252,16 +251,13 @@ def test_the_scenario_says_the_same_twice_and_draws_its_curves(tmp_path: Path) -
     first, second = run(tmp_path / "cold.png"), run()
 
     assert json.dumps(first.figures) == json.dumps(second.figures)
+    assert {each.name for each in WATCHED["listening"]} <= first.figures.keys()
     assert (tmp_path / "cold.png").read_bytes().startswith(b"\x89PNG")
     assert first.notes[-1].startswith("curves:")
     assert float(first.figures["oracle_regret"]) < float(first.figures["segue_regret"])
-    assert (
-        first.figures["segue_completed_low"] < first.figures["segue_completed"] < first.figures["segue_completed_high"]
-    )  # type: ignore[operator]
-    assert (
-        sum(int(first.figures[f"segue_new_listener_{each}_listens"]) for each in ("0", "1_to_4", "5_to_19", "20_up"))
-        > 100
-    )
+    low, mean, high = (float(first.figures[f"segue_completed{end}"]) for end in ("_low", "", "_high"))
+    assert low < mean < high
+    assert sum(int(n) for name, n in first.figures.items() if re.match("segue_new_listener_.*_listens", name)) > 100
 
 
 def test_peers_that_are_not_installed_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

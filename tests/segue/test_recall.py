@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from segue.cli.main import app
 from segue.errors import InputError
+from segue.evaluation.comparison import WATCHED
 from segue.evaluation.like_peers import NO_IMPLICIT
 from segue.evaluation.peers import installed
 from segue.evaluation.recall_split import LISTED, read_split, recall
@@ -66,6 +67,7 @@ def test_segue_finds_what_a_third_has_in_common_and_the_same_seed_says_the_same(
     figures = run(artists).figures
 
     assert figures["held_out"] == LISTENERS * HEARD // 5
+    assert {each.name for each in WATCHED["recall"]} <= figures.keys()
     assert float(figures["segue_recall_at_20"]) > 1.5 * float(figures["popularity_recall_at_20"])
     assert float(figures["segue_over_popularity_ratio_low"]) > 1.2
     assert float(figures["segue_candidates_recall"]) >= float(figures["segue_recall_at_20"])

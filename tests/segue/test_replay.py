@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from online_models.listener_rows import Heard
+from segue.evaluation.comparison import REPLAY, WATCHED
 from segue.evaluation.metrics import auc
 from segue.evaluation.replay import METHODS, Replay, replay
 from segue.simulation.catalogue import make_catalogue
@@ -41,6 +42,7 @@ def test_the_same_seed_gives_the_same_hash_and_the_same_figures() -> None:
 
     assert replayed().state_hash == again.state_hash
     assert replayed().summary() == again.summary()
+    assert {each.name for each in WATCHED[REPLAY]} <= again.summary().keys()
     assert replayed().predicted == again.predicted
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from segue.cli.main import app
 from segue.errors import InputError
+from segue.evaluation.comparison import WATCHED
 from segue.evaluation.metrics import auc, calibration_error
 from segue.evaluation.peers import installed
 from segue.evaluation.scenarios import SCENARIOS
@@ -60,6 +61,7 @@ def test_segue_beats_the_base_rate_where_tracks_tell(listens: Path) -> None:
     figures = run(listens).figures
 
     assert (figures["plays"], figures["listeners"], figures["events"]) == (PLAYS, LISTENERS, PLAYS + 8)
+    assert {each.name for each in WATCHED["skips"]} <= figures.keys()
     assert float(figures["segue_auc"]) > 0.8 > 0.6 > float(figures["base_rate_auc"])
     assert float(figures["segue_auc_low"]) <= float(figures["segue_auc"]) <= float(figures["segue_auc_high"])
     assert float(figures["segue_less_base_rate_auc_low"]) > 0.1

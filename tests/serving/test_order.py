@@ -53,6 +53,19 @@ def test_where_nobody_else_has_heard_anything_the_order_is_trusted(heard: list[s
     assert trust_after(*heard) == 1.0
 
 
+def test_what_others_have_done_counts_beside_what_somebody_did_years_ago_and_does_again() -> None:
+    year_ms = 365 * 86_400_000
+    others = [event("bob", each, at_ms=NOW_MS - (20 - n) * MINUTE_MS) for n, each in enumerate(IDS[:10])]
+    mine = [
+        event("ann", each, at_ms=NOW_MS - ago * year_ms - (10 - n) * MINUTE_MS)
+        for ago in (4, 3, 2, 1, 0)
+        for n, each in enumerate(IDS[:10])
+    ]
+    replica = world_of(*map(track, IDS), events=[*others, *mine]).replica
+
+    assert trust_in_order(replica.listeners.get("ann"), replica.table) < 0.9
+
+
 def test_it_is_trusted_less_only_little_by_little() -> None:
     others = everybodys(ordered=False)
     heard = np.random.default_rng(2).permutation(IDS).tolist()

@@ -11,6 +11,7 @@ from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
 OFTEN, EVERYBODYS = 0.6, 0.2  # powers of their plays that what was heard and what goes with it are divided by
 PAIRS_MAX = 6  # plays before a play that it is paired with
+SIEVE = 4096  # a power of two: by the last bits of their rows most tracks are told from those that were heard
 NEWEST_KEPT = 8  # places of a full row that are for its newest pairs
 
 
@@ -117,7 +118,16 @@ def score_neighbours(table: TrackTable, heard: Rows, weights: Doubles, *, most: 
     if len(kept) > most:
         kept = kept[np.argpartition(-scores[kept] / fewer[kept], most)[:most]]
     rows, scores, fewer = rows[kept], scores[kept], fewer[kept]
-    others = table.neighbours[rows]
-    places = np.searchsorted(heard, others).clip(max=len(heard) - 1)
-    before = (table.neighbour_weights[rows] * np.where(heard[places] == others, weights[places], 0.0)).sum(1)
-    return rows, (scores + before) / fewer
+    return rows, (scores + _before(table, rows, heard, weights)) / fewer
+
+
+def _before(table: TrackTable, rows: Rows, heard: Rows, weights: Doubles) -> Doubles:
+    """What tracks gave to their followers that were heard, float64 like `rows`; `heard` is sorted. Costs the same whatever the catalogue's size."""
+    likely = np.zeros(SIEVE, np.bool_)  # a search of every follower among those heard would take five times as long
+    likely[heard & (SIEVE - 1)] = True
+    followers = table.neighbours[rows]
+    owner, lane = np.nonzero(likely[followers & (SIEVE - 1)])
+    found = followers[owner, lane]
+    at = np.searchsorted(heard, found).clip(max=len(heard) - 1)
+    counted = table.neighbour_weights[rows[owner], lane] * np.where(heard[at] == found, weights[at], 0.0)
+    return np.bincount(owner, counted, len(rows)).astype(np.float64)

@@ -34,7 +34,7 @@ def order_lift(
     newer, older = newer[others], older[others]
     followed, follower, lately = heard[older], heard[newer], older - newer <= near
     everybodys = (table.neighbour_weights[followed] * (table.neighbours[followed] == follower[:, None])).sum(1)
-    weights = everybodys - _own_weights(heard, own, near, _code(followed, follower))
+    weights = everybodys - _own_weights(heard, own, near, _code(followed, follower), np.isin(heard, heard[:plays]))
     weights[weights < ROUNDING * everybodys] = 0.0
     totals = table.neighbour_weights[heard[:plays]].sum(1)[older]
     shares = np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0.0)
@@ -45,13 +45,13 @@ def order_lift(
     return float(lift), float(fewer * (shares > 0.0).mean())
 
 
-def _own_weights(heard: Rows, own: Doubles, near: int, asked: NDArray[np.int64]) -> Doubles:
-    """What the listener's own plays, all of `heard`, gave to some pairs: float64 like `asked`."""
+def _own_weights(heard: Rows, own: Doubles, near: int, asked: NDArray[np.int64], within: NDArray[np.bool_]) -> Doubles:
+    """What the listener's own plays, all of `heard`, gave to some pairs of tracks that are `within`: float64 like `asked`."""
     if len(heard) < 2:
         return np.zeros(len(asked))
-    lags = range(1, near + 1)
-    codes = np.concatenate([_code(heard[lag:], heard[:-lag]) for lag in lags])
-    weights = np.concatenate([decay * own[:-lag] for lag, decay in zip(lags, session_weights(near), strict=True)])
+    places = [np.flatnonzero(within[:-lag] & within[lag:]) for lag in range(1, near + 1)]
+    codes = np.concatenate([_code(heard[at + lag], heard[at]) for lag, at in enumerate(places, 1)])
+    weights = np.concatenate([decay * own[at] for decay, at in zip(session_weights(near), places, strict=True)])
     pairs, places = np.unique(codes, return_inverse=True)
     sums = np.bincount(places, weights)
     at = np.searchsorted(pairs, asked).clip(max=len(pairs) - 1)

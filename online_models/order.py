@@ -52,8 +52,8 @@ def _own_weights(heard: Rows, own: Doubles, near: int, asked: NDArray[np.int64],
     places = [np.flatnonzero(within[:-lag] & within[lag:]) for lag in range(1, near + 1)]
     codes = np.concatenate([_code(heard[at + lag], heard[at]) for lag, at in enumerate(places, 1)])
     weights = np.concatenate([decay * own[at] for decay, at in zip(session_weights(near), places, strict=True)])
-    pairs, places = np.unique(codes, return_inverse=True)
-    sums = np.bincount(places, weights)
+    pairs, sum_of = np.unique(codes, return_inverse=True)
+    sums = np.bincount(sum_of, weights)
     at = np.searchsorted(pairs, asked).clip(max=len(pairs) - 1)
     return np.where(pairs[at] == asked, sums[at], 0.0)
 

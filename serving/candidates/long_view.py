@@ -14,4 +14,5 @@ def long_view(query: Query) -> tuple[Rows, Doubles]:
     heard = query.listener.heard[: -PLAYS - 1 : -1]
     rows = query.replica.table.indices(list(dict.fromkeys(heard))[:TRACKS])
     rows = rows[rows > 0]
-    return rows, FADES ** np.arange(len(rows))
+    weights: Doubles = FADES ** np.arange(len(rows), dtype=np.float64)
+    return rows, weights

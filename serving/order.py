@@ -8,7 +8,7 @@ from online_models.track import NEIGHBOUR_HALF_LIFE_DAYS, TrackTable, forward_de
 
 PLAYS, OWN = 50, 1000  # last plays that are looked at; and those whose own pairs are left out
 MIDDLE, STEEP = 0.5, 6.0  # of the log of the lift: where order is trusted half, and how fast that changes
-UNKNOWN = 5.0  # pairs that speak for the order before any is known
+UNKNOWN = 2.0  # known pairs that are half enough to doubt the order; ten times as many are enough
 
 
 def trust_in_order(listener: Listener, table: TrackTable) -> float:
@@ -17,4 +17,5 @@ def trust_in_order(listener: Listener, table: TrackTable) -> float:
     own = forward_decay(np.array(at_ms), NEIGHBOUR_HALF_LIFE_DAYS)
     lift, known = order_lift(table, table.indices(heard), own, plays=PLAYS)
     trust = 1.0 / (1.0 + np.exp(-STEEP * (np.log(lift) - MIDDLE)))
-    return float((known * trust + UNKNOWN) / (known + UNKNOWN))
+    doubt = known**2 / (known**2 + UNKNOWN**2)
+    return float(1.0 - doubt * (1.0 - trust))

@@ -10,6 +10,8 @@ import numpy as np
 from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
 OFTEN, EVERYBODYS = 0.6, 0.2  # powers of their plays that what was heard and what goes with it are divided by
+PAIRS_MAX = 6  # plays before a play that it is paired with
+SIEVE = 4096  # a power of two: by the last bits of their rows most tracks are told from those that were heard
 NEWEST_KEPT = 8  # places of a full row that are for its newest pairs
 
 
@@ -91,24 +93,24 @@ def score_followers(
     return rows[chosen], scores[chosen]
 
 
-def score_companions(
-    table: TrackTable, heard: Rows, *, lag_decay: float = 1.0, most: int = 600
-) -> tuple[Rows, Doubles]:
+def score_neighbours(table: TrackTable, heard: Rows, weights: Doubles, *, most: int = 600) -> tuple[Rows, Doubles]:
     """What goes with some tracks, as (rows, scores), unordered: of what followed them, what came before them too, less what everybody hears.
 
-    heard : int32[h], unique, newest first; each counts `lag_decay` times the one after it
+    heard : int32[h], unique, none of them 0
+    weights : float64[h], what each counts for
     most : of those that followed, so many are looked at the other way too
 
     >>> table = TrackTable(dims=4)
     >>> one, two, three = (table.add(key) for key in ("t:1", "t:2", "t:3"))
     >>> _ = add_pairs(table, np.array([one, one, two], np.int32), np.array([two, three, one], np.int32), np.ones(3))
-    >>> rows, scores = score_companions(table, np.array([one], np.int32))
+    >>> rows, scores = score_neighbours(table, np.array([one], np.int32), np.ones(1))
     >>> [table.keys[row] for row in rows], scores.tolist()
     (['t:2', 't:3'], [2.0, 1.0])
     """
-    plays, weights = COLUMN["plays"], np.zeros(len(table))
-    weights[heard] = lag_decay ** np.arange(len(heard)) / np.maximum(table.counts[heard, plays], 1.0) ** OFTEN
-    after = table.neighbour_weights[heard] * weights[heard, None]
+    plays, order = COLUMN["plays"], np.argsort(heard)
+    heard = heard[order]
+    weights = weights[order] / np.maximum(table.counts[heard, plays], 1.0) ** OFTEN
+    after = table.neighbour_weights[heard] * weights[:, None]
     rows, places = np.unique(table.neighbours[heard].ravel(), return_inverse=True)
     scores = np.bincount(places, after.ravel(), len(rows)).astype(np.float64)
     fewer = np.maximum(table.counts[rows, plays], 1.0) ** EVERYBODYS
@@ -116,5 +118,16 @@ def score_companions(
     if len(kept) > most:
         kept = kept[np.argpartition(-scores[kept] / fewer[kept], most)[:most]]
     rows, scores, fewer = rows[kept], scores[kept], fewer[kept]
-    before = (table.neighbour_weights[rows] * weights[table.neighbours[rows]]).sum(1)
-    return rows, (scores + before) / fewer
+    return rows, (scores + _before(table, rows, heard, weights)) / fewer
+
+
+def _before(table: TrackTable, rows: Rows, heard: Rows, weights: Doubles) -> Doubles:
+    """What tracks gave to their followers that were heard, float64 like `rows`; `heard` is sorted. Costs the same whatever the catalogue's size."""
+    likely = np.zeros(SIEVE, np.bool_)  # a search of every follower among those heard would take five times as long
+    likely[heard & (SIEVE - 1)] = True
+    followers = table.neighbours[rows]
+    owner, lane = np.nonzero(likely[followers & (SIEVE - 1)])
+    found = followers[owner, lane]
+    at = np.searchsorted(heard, found).clip(max=len(heard) - 1)
+    counted = table.neighbour_weights[rows[owner], lane] * np.where(heard[at] == found, weights[at], 0.0)
+    return np.bincount(owner, counted, len(rows)).astype(np.float64)

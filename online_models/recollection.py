@@ -89,6 +89,7 @@ class Recollection:
         self.artists: dict[str, Memory] = {}
         self.favourites: dict[str, Memory] = {}  # tracks with the greatest `Memory.liking`, up to twice FAVOURITES
         self.heard: list[str] = []  # tracks played past the skip, liked or saved, in order
+        self.heard_at_ms = array("d")  # when each of those was
         self.recent: deque[str] = deque(maxlen=20)  # tracks played or skipped, newest last
         # of the last plays, newest first: 1 skipped, -1 played; FINISHED, LEFT or SKIPPED; percent heard; seconds heard; artists
         self.outcomes, self.endings, self.shares = (0,) * OUTCOMES, (FINISHED,) * 3, (50,) * 3
@@ -112,7 +113,7 @@ class Recollection:
         if event.kind > SKIP:
             chosen = event.kind in (LIKE, SAVE) and event.track_id not in self.heard[-5:]
             if chosen:
-                self._hear(event.track_id)
+                self._hear(event.track_id, event.at_ms)
             return chosen
         track_id, _, at_ms, kind, _, share, _ = event
         skipped = kind == SKIP
@@ -127,7 +128,7 @@ class Recollection:
         ending = SKIPPED if skipped else FINISHED if share >= 90 else LEFT
         self._remember(event, ending, weight_90, weight_60)
         if not skipped:
-            self._hear(track_id)
+            self._hear(track_id, at_ms)
         if start_ms - self.last_ms > SESSION_GAP_MS:
             self.session_plays = self.session_skips = 0
         self.session_plays += 1
@@ -194,9 +195,10 @@ class Recollection:
             best = sorted(self.favourites.items(), key=lambda entry: -entry[1].liking)
             self.favourites = dict(best[:FAVOURITES])
 
-    def _hear(self, track_id: str) -> None:
+    def _hear(self, track_id: str, at_ms: int) -> None:
         self._memory(self.tracks, track_id).places.append(len(self.heard))
         self.heard.append(track_id)
+        self.heard_at_ms.append(at_ms)
 
     def habit_places(self, start_ms: int) -> tuple[int, int, int, int]:
         """Where a play that begins now stands in the four tables of habits, each a rate of skipping.

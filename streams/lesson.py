@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from online_models.colistening import session_weights
+from online_models.colistening import PAIRS_MAX, session_weights
 from online_models.features import features
 from online_models.gathering import context_of, memory_of, tracks_of
 from online_models.listener import Listener
@@ -54,7 +54,13 @@ class Lesson:
     """
 
     def __init__(
-        self, replica: TrackReplica, two_tower: TwoTower, ranker: Ranker, *, tower_batch: int = 256, pairs_max: int = 6
+        self,
+        replica: TrackReplica,
+        two_tower: TwoTower,
+        ranker: Ranker,
+        *,
+        tower_batch: int = 256,
+        pairs_max: int = PAIRS_MAX,
     ) -> None:
         self.replica, self.two_tower, self.ranker = replica, two_tower, ranker
         self.tower_batch, self.pair_weights = tower_batch, session_weights(pairs_max)

@@ -22,13 +22,6 @@ def best(rows: Rows, scores: Doubles, limit: int) -> tuple[Rows, Doubles]:
     return rows[order], scores[order]
 
 
-def distinct(query: Query, most: int) -> Rows:
-    """The last tracks that the listener heard, each once, newest first; among four times as many plays."""
-    heard = query.listener.heard[: -4 * most - 1 : -1]
-    rows = query.replica.table.indices(list(dict.fromkeys(heard))[:most])
-    return rows[rows > 0]
-
-
 def propose(query: Query, channels: Mapping[str, Channel]) -> tuple[Candidates, dict[str, int]]:
     """Ask every channel of the surface; answers the merged candidates and how many each proposed.
 

@@ -3,22 +3,21 @@
 import numpy as np
 
 from online_models.track import COLUMN, Doubles, Rows
-from serving.candidates.channel import NOTHING, best, distinct
+from serving.candidates.channel import NOTHING, best
+from serving.candidates.long_view import long_view
 from serving.slate import Query
 
-HEARD, FADES = 100, 0.98  # last distinct tracks; of one against the one after it
 KNOWN = 0.2  # of the log of a track's plays, which the model's correction for popularity takes out
 SOFTNESS = 2.0  # what products are divided by before the softmax: many tracks spread them wide
 
 
 def long_term(query: Query, limit: int) -> tuple[Rows, Doubles]:
     """By the two-tower model, from the last hundred tracks nearly alike; none of those themselves."""
-    heard = distinct(query, HEARD)
+    heard, weights = long_view(query)
     if not len(heard):
         return NOTHING
-    weights = (FADES ** np.arange(len(heard))).astype(np.float32)
     table = query.replica.table
-    vector = weights @ table.in_vectors(heard) / np.linalg.norm(weights)
+    vector = (weights / np.linalg.norm(weights)).astype(np.float32) @ table.in_vectors(heard)
     rows, products = query.replica.search(vector, limit + len(heard))
     new = ~np.isin(rows, heard)
     rows, scores = (

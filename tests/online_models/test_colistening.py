@@ -3,7 +3,7 @@
 import numpy as np
 
 from online_models.checks.made_up import AT_MS, by_track, catalogue, rows_of
-from online_models.colistening import NEWEST_KEPT, add_pairs, score_companions, score_followers, session_weights
+from online_models.colistening import NEWEST_KEPT, add_pairs, score_followers, score_neighbours, session_weights
 from online_models.track import COLUMN, DAY_MS, NEIGHBOUR_HALF_LIFE_DAYS, TrackTable, forward_decay
 
 
@@ -141,30 +141,39 @@ def test_what_was_heard_more_is_trusted_more_where_the_power_says_so() -> None:
     assert roots == {one: 3.0, two: 1.0}
 
 
-def companions_of(table: TrackTable, *heard: int, most: int = 600) -> dict[str, float]:
-    rows, scores = score_companions(table, rows_of(table, 100)[list(heard)], most=most)
+def neighbours_of(table: TrackTable, *heard: int, most: int = 600) -> dict[str, float]:
+    rows, scores = score_neighbours(table, rows_of(table, 100)[list(heard)], np.ones(len(heard)), most=most)
     return {table.keys[row][2:]: score for row, score in zip(rows.tolist(), scores.tolist(), strict=True)}
 
 
-def test_companions_count_what_came_before_as_what_came_after() -> None:
+def test_neighbours_count_what_came_before_as_what_came_after() -> None:
     table = catalogue(100)
     add(table, (1, 2, 1.0), (3, 1, 4.0), (1, 3, 1.0))
 
-    assert companions_of(table, 1) == {"t2": 1.0, "t3": 5.0}
+    assert neighbours_of(table, 1) == {"t2": 1.0, "t3": 5.0}
 
 
-def test_companions_that_everybody_hears_count_less() -> None:
+def test_neighbours_that_everybody_hears_count_less() -> None:
     table = catalogue(100)
     rows = rows_of(table, 100)
     table.counts[rows[[2, 3]], COLUMN["plays"]] = 1000.0, 10.0
     add(table, (1, 2, 2.0), (1, 3, 1.0))
-    found = companions_of(table, 1)
+    found = neighbours_of(table, 1)
 
     assert found["t3"] > found["t2"]
 
 
-def test_companions_look_the_other_way_only_from_the_likeliest() -> None:
+def test_neighbours_look_the_other_way_only_from_the_likeliest() -> None:
     table = catalogue(100)
     add(table, (1, 2, 5.0), (1, 3, 1.0), (3, 1, 50.0))
 
-    assert companions_of(table, 1, most=1) == {"t2": 5.0}
+    assert neighbours_of(table, 1, most=1) == {"t2": 5.0}
+
+
+def test_neighbours_count_each_track_by_its_weight_in_whatever_order_they_come() -> None:
+    table = catalogue(100)
+    add(table, (1, 5, 1.0), (2, 6, 1.0), (5, 1, 2.0), (6, 2, 2.0))
+    rows = rows_of(table, 100)
+    scores = by_track(table, *score_neighbours(table, rows[[2, 1]], np.array([1.0, 10.0])))
+
+    np.testing.assert_allclose(scores[[5, 6]], [30.0, 3.0])

@@ -1,14 +1,18 @@
-"""What the broker refuses must not be missing from what is committed; what others may send must fit into a dead letter."""
+"""What the broker refuses: a record too large, which must not be missing from what is committed, and a worker that has a successor."""
 
 import asyncio
+import contextlib
 import sys
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
 
+from segue.benchmarks.counting import CountProcessor
 from streams.runtime.settings import Settings
+from streams.runtime.store import Store
+from streams.steps import Step
 from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS
 from tests.integration.ledger import read_all
 
@@ -48,6 +52,24 @@ async def test_a_transaction_with_a_record_that_the_broker_refuses_commits_nothi
 
     assert out.decode().strip() == MessageSizeTooLargeError.__name__
     assert await read_all(settings, LISTENERS_CHANGELOG.name) == []
+
+
+async def test_a_successor_fences_who_had_its_partition(settings: Settings) -> None:
+    zombie, successor = (Store(settings, "fenced", 0, CountProcessor(0)) for _ in range(2))
+    await zombie.open()
+    await zombie.commit(Step({b"ann": b"\x92\x01\x01"}), {LISTENING_EVENTS.name: 1})
+    await successor.open()
+
+    with pytest.raises(ProducerFenced):
+        await zombie.commit(Step({b"ann": b"\x92\x09\x09"}), {LISTENING_EVENTS.name: 9})
+
+    assert successor.watermarks == {LISTENING_EVENTS.name: 1}
+    await successor.commit(Step({b"ann": b"\x92\x02\x02"}), {LISTENING_EVENTS.name: 2})
+    written = [value for _, key, value in await read_all(settings, LISTENERS_CHANGELOG.name) if key == b"ann"]
+    assert written == [b"\x92\x01\x01", b"\x92\x02\x02"]
+    await successor.close()
+    with contextlib.suppress(ProducerFenced):
+        await zombie.close()
 
 
 async def test_the_broker_refuses_an_event_that_no_dead_letter_could_hold(settings: Settings) -> None:

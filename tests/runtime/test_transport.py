@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types.tuples import TP
 
 from streams.runtime.engine import Engine
@@ -189,6 +189,25 @@ async def test_faust_drops_nothing_that_is_handed_out(fetched: list[int], left: 
 
     assert [record.offset for record in chunk.records] == fetched
     assert consumer._read_offset[EVENTS] == left
+
+
+async def test_the_group_is_told_the_watermarks_and_nothing_that_faust_has_acked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Mapping[TP, int]] = []
+
+    async def commit(_: Consumer, offsets: Mapping[TP, int]) -> bool:
+        told.append(dict(offsets))
+        return True
+
+    monkeypatch.setattr(Consumer, "_commit", commit)
+    group = Fetches()
+    group.watermarks, group._hinted = {EVENTS: 7}, {}
+
+    assert await group._commit({EVENTS: 9})
+    await group.commit_watermarks()
+
+    assert told == [{EVENTS: 7}]
 
 
 async def test_a_thread_that_is_stopped_in_order_leaves_its_group(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from online_models.colistening import PAIRS_MAX, add_pairs, session_weights
 from online_models.order import order_lift
 from online_models.track import Rows, TrackTable
 
+pytestmark = pytest.mark.slow
+
 TRACKS = 40
 
 

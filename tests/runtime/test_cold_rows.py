@@ -144,6 +144,7 @@ def test_the_partition_that_has_most_gives_and_a_closed_one_gives_all_back() -> 
     assert space.bytes == small.bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_listeners_within_a_tenth_of_their_memory_are_the_same(seed: int) -> None:
     space = RowSpace(6000)
@@ -165,6 +166,7 @@ def test_listeners_within_a_tenth_of_their_memory_are_the_same(seed: int) -> Non
         assert known_of(bounded.get(user_id)) == known_of(unbounded.get(user_id))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_learner_over_cold_rows_writes_what_one_in_memory_does(seed: int) -> None:
     space = RowSpace(6000)
@@ -240,6 +242,7 @@ def test_the_file_has_no_name_and_goes_with_its_rows(folder: Path) -> None:
     assert files_open() == []
 
 
+@pytest.mark.slow
 def test_memory_is_within_the_bound_as_python_counts_it() -> None:
     cold_rows.MOVED_BYTES = 1 << 16
     space = RowSpace(4 << 20)

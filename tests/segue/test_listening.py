@@ -23,6 +23,8 @@ from segue.simulation.lives import Lives, Session
 from segue.simulation.world import BEGIN_MS, PAUSE_MS, SIZE, Visit, World
 from streams.messages import Profile, Track
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()
 peers = pytest.mark.skipif(
     not installed("implicit") or not installed("vowpalwabbit"), reason="the extra `peers` is not installed"

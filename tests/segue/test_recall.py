@@ -17,6 +17,8 @@ from segue.evaluation.scenarios import SCENARIOS
 from segue.evaluation.scenarios.scenario import Options, Report
 from serving.surfaces.discover_weekly import DISCOVER_WEEKLY
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()
 LISTENERS, ARTISTS, HEARD = 60, 120, 20
 

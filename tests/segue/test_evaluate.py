@@ -19,6 +19,8 @@ from segue.evaluation.scenarios import SCENARIOS
 from segue.evaluation.scenarios.bandits import NO_VOWPAL_WABBIT, play
 from segue.evaluation.scenarios.scenario import Options
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()
 vowpal_wabbit = pytest.mark.skipif(not installed("vowpalwabbit"), reason="the extra `peers` is not installed")
 

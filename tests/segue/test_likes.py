@@ -18,6 +18,8 @@ from segue.evaluation.scenarios import SCENARIOS
 from segue.evaluation.scenarios.likes import Segue, Simple
 from segue.evaluation.scenarios.scenario import Options, Report
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()
 FILMS, LISTENERS = 30, 24
 

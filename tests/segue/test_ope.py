@@ -21,6 +21,8 @@ from segue.evaluation.ope import (
 )
 from segue.evaluation.open_bandit import OpenBandit, load_open_bandit, shown_shares
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[3] / "shared" / "data" / "obd_small"
 ACTIONS, GROUPS = 5, 3
 MEANS = np.random.default_rng(3).uniform(0.1, 0.9, (GROUPS, ACTIONS))

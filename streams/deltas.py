@@ -2,7 +2,7 @@
 
 A delta only adds, so the order in which keepers take deltas of several learners does not matter. `seq` counts a source's deltas; a keeper
 drops what it has seen. A learner's table always reads: the keeper's row + its own deltas that the keeper has not taken yet + what it
-learnt since its last flush.
+learnt and has not sent.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from online_models.track import (
     TrackTable,
 )
 from online_models.track_rows import apply_sums, newest_sums
+from streams.learnt import Learnt
 from streams.outstanding import Outstanding, Sent
 from streams.partitioning import partition_of
 
@@ -174,10 +175,7 @@ class TrackReplica:
         outstanding_bytes_max: int = 64 << 20,
     ) -> None:
         self.table, self.partitions = table, partitions
-        self._base = np.zeros(
-            (0, table.vectors.shape[1]), np.float32
-        )  # vectors without what was learnt since the last flush
-        self._touched = np.zeros(0, np.bool_)
+        self.learnt = Learnt(table)
         self._keeper_of = np.zeros(0, np.int32)
         self._fitted = 0
         self._outstanding = Outstanding(deltas_max=outstanding_max, bytes_max=outstanding_bytes_max)
@@ -189,23 +187,14 @@ class TrackReplica:
         table, known = self.table, len(self.table)
         if known == self._fitted:
             return
-        if len(table.vectors) > len(self._base):
-            for name, column in (
-                ("_base", table.vectors),
-                ("_touched", table.listed),
-                ("_keeper_of", table.parts[:, 0]),
-            ):
-                grown = np.zeros(column.shape, column.dtype)
-                grown[: self._fitted] = getattr(self, name)[: self._fitted]
-                setattr(self, name, grown)
-        self._base[self._fitted : known] = table.vectors[self._fitted : known]
+        self.learnt.fit()
+        if len(table.vectors) > len(self._keeper_of):
+            grown = np.zeros(len(table.vectors), np.int32)
+            grown[: self._fitted] = self._keeper_of[: self._fitted]
+            self._keeper_of = grown
         for row in range(self._fitted, known):
             self._keeper_of[row] = keeper_of(table.keys[row], self.partitions)
         self._fitted = known
-
-    def touch(self, rows: Rows) -> None:
-        """Say whose vectors were learnt."""
-        self._touched[rows] = True
 
     def hold(self, source: int, rows: Rows, sums: Doubles) -> None:
         """Show counts that no delta holds yet: int32[n], unique; float64[n, len(COLUMNS)]."""
@@ -234,9 +223,9 @@ class TrackReplica:
             self._add_outstanding(keeper, "counts", apply_sums(table, COUNTS, sums[COUNTS]))
         if sums[VECTORS]:
             known = np.fromiter(sums[VECTORS], np.int32)
-            learnt = table.vectors[known] - self._base[known]
+            learnt = self.learnt.of(known)
             apply_sums(table, VECTORS, sums[VECTORS])
-            self._base[known] = table.vectors[known]
+            self.learnt.base[known] = table.vectors[known]
             table.vectors[known] += learnt
             self._add_outstanding(keeper, "vectors", known)
 
@@ -251,7 +240,7 @@ class TrackReplica:
                 self.table.counts[rows[chosen]] += sums[chosen]
             else:
                 self.table.vectors[rows[chosen]] += sums[chosen]
-                self._base[rows[chosen]] += sums[chosen]
+                self.learnt.base[rows[chosen]] += sums[chosen]
         if kind == "counts":
             for rows, sums in (each for held in self._held.values() for each in held):
                 self.table.counts[rows[mask[rows]]] += sums[mask[rows]]
@@ -279,12 +268,9 @@ class TrackReplica:
         return deltas
 
     def send_vectors(self, source: int, seq: int) -> tuple[list[tuple[int, bytes]], int]:
-        """What was learnt since the last flush as (keeper partition, delta), numbered from `seq` on, and the next number."""
+        """What was learnt and is due as (keeper partition, delta), numbered from `seq` on, and the next number."""
         self.fit()
-        rows = np.flatnonzero(self._touched).astype(np.int32)
-        self._touched[rows] = False
-        sums = self.table.vectors[rows] - self._base[rows]
-        self._base[rows] = self.table.vectors[rows]
+        rows, sums = self.learnt.take()
         deltas = []
         for keeper, chosen in self._split(rows):
             for start in range(0, len(chosen), VECTORS_PER_DELTA):

@@ -170,7 +170,7 @@ class Lesson:
         self.replica.fit()
         for start in range(0, len(targets), self.tower_batch):
             batch = slice(start, start + self.tower_batch)
-            self.replica.touch(self.two_tower.learn_many(histories[batch], targets[batch]))
+            self.replica.learnt.touch(self.two_tower.learn_many(histories[batch], targets[batch]))
 
     def _sums(self, events: Whole, example_rows: Rows) -> tuple[Rows, Doubles]:
         """Counts of the step by track, artist and tag: unique rows and float64[n, len(COLUMNS)]."""

@@ -31,7 +31,7 @@ def moved(replica: TrackReplica, by: float, track_id: str = "t1") -> None:
     replica.fit()
     row = replica.table.index("t:" + track_id)
     replica.table.vectors[row] += np.float32(by)
-    replica.touch(np.array([row], np.int32))
+    replica.learnt.touch(np.array([row], np.int32))
 
 
 def take(one: KeeperProcessor, sent: Sent) -> list[tuple[bytes, bytes | None]]:

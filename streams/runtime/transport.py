@@ -9,6 +9,7 @@ says is committed instead (`commit_watermarks`), as a hint for lag tools and for
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from streams.runtime.store import WAIT_MS
 CHUNK_MAX = 1000
 # A fetch that waits for others does not see that a partition is let again: so it waits no longer than this.
 LET_S = 0.05
+# What arrives within so long after a fetch is fetched together: a fetch costs the broker and us about a millisecond each, whatever it brings.
+GATHER_S = 0.02
 Epoch = tuple[int, int]  # group generation, seeks: delivery starts anew where it changes
 
 
@@ -96,6 +99,7 @@ class ChunkConsumer(Consumer):
         self.began: dict[TP, int] = {}
         self._hinted: dict[TP, int] = {}
         self._numbers: dict[TP, tuple[Epoch, int]] = {}
+        self._fetch_at = 0.0  # monotonic s; no sooner
         self._dropped: dict[TP, int] = {}  # the first offset that was fetched and not handed out: it must come again
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -144,7 +148,9 @@ class ChunkConsumer(Consumer):
         if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
             await asyncio.sleep(LET_S)  # Faust would sleep for a second
             return
+        await asyncio.sleep(max(0.0, self._fetch_at - time.monotonic()))  # aiokafka asks for more once this is taken
         records, active = await self._wait_next_records(LET_S if self._buffered_partitions else timeout)
+        self._fetch_at = time.monotonic() + GATHER_S
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return

@@ -50,13 +50,17 @@ async def measure_freshness(
     catalogue = make_catalogue(1, tracks=tracks, artists=max(1, tracks // 12))
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
         await create_topics(settings)
-        async with RunningCluster(Path(folder), _say, settings=settings), SegueClient(settings) as client:
+        async with (
+            RunningCluster(Path(folder), _say, settings=settings),
+            SegueClient(settings) as client,
+            SegueClient(settings, listen=False) as others,
+        ):
             async with Listing(client) as listing:
                 await listing.produce(catalogue.tracks)
             prober = _Prober(settings, client, catalogue)
             await prober.start()
             load = asyncio.create_task(
-                _load(client, catalogue, seconds + WARM_S + new_tracks * NEW_TRACK_S_MAX, events_per_s)
+                _load(others, catalogue, seconds + WARM_S + new_tracks * NEW_TRACK_S_MAX, events_per_s)
             )
             await asyncio.sleep(WARM_S)
             await prober.probe(seconds, requests_per_s)

@@ -68,7 +68,7 @@ class LearnerProcessor:
     inputs: tuple[str, ...] = (LISTENING_EVENTS.name, LISTENERS.name, PLAYLISTS.name)
     changelog = LISTENERS_CHANGELOG.name
     restores: tuple[str, ...] = (RANKER_WEIGHTS.name,)
-    pace_s = 0.02  # a transaction costs as much as the learning of thirty events: under load they are shared
+    pace_s = 0.01  # a transaction costs as much as the learning of thirty events: under load they are shared
 
     def __init__(
         self,

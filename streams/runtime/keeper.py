@@ -1,7 +1,5 @@
 """The track keeper: adds what learners send, and writes the track rows."""
 
-import os
-
 from online_models.track import TrackTable
 from streams.keeper import KeeperProcessor
 from streams.runtime.access import check_rights
@@ -11,13 +9,11 @@ from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
 
 NAME = "keeper"
-NICE = 10  # the slow path: where cores are short, whoever a listener waits for goes first
 
 
 async def run(settings: Settings) -> None:
     """Run a track keeper until SIGTERM or Ctrl-C."""
     engine = keeper_engine(settings)
-    os.nice(NICE)
 
     async def start() -> None:
         await check_rights(settings, NAME)

@@ -24,7 +24,7 @@ CHUNK_MAX = 1000
 # A fetch that waits for others does not see that a partition is let again: so it waits no longer than this.
 LET_S = 0.05
 # What arrives within so long after a fetch is fetched together: a fetch costs the broker and us about a millisecond each, whatever it brings.
-GATHER_S = 0.02
+GATHER_S = 0.01
 Epoch = tuple[int, int]  # group generation, seeks: delivery starts anew where it changes
 
 
@@ -93,13 +93,14 @@ class ConsumerThread(AIOKafkaConsumerThread):
 class ChunkConsumer(Consumer):
     """Hands out chunks; keeps the watermarks that the stores report."""
 
+    _fetch_at = 0.0  # monotonic s: no sooner
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.watermarks: dict[TP, int] = {}
         self.began: dict[TP, int] = {}
         self._hinted: dict[TP, int] = {}
         self._numbers: dict[TP, tuple[Epoch, int]] = {}
-        self._fetch_at = 0.0  # monotonic s; no sooner
         self._dropped: dict[TP, int] = {}  # the first offset that was fetched and not handed out: it must come again
 
     def _new_consumer_thread(self) -> ConsumerThread:

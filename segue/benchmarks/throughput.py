@@ -25,6 +25,7 @@ from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 
 TIMEOUT_S = 300
+TRIES = {"faust": 4}  # a stock agent may lose all that there is before it has counted one
 
 
 async def measure_throughput(events: int, settings: Settings, *, tracks: int = 10_000) -> dict[str, float]:
@@ -66,6 +67,13 @@ async def _prepare(settings: Settings, catalogue: Catalogue | None, load: list[L
 
 
 def _measure(name: str, settings: Settings, events: int) -> float:
+    for _ in range(TRIES.get(name, 1)):
+        if rate := _measure_once(name, settings, events):
+            return rate
+    raise SituationError(f"the {name} benchmark counted none of {events:,} events that were there")
+
+
+def _measure_once(name: str, settings: Settings, events: int) -> float:
     argv = [sys.executable, "-m", "segue.benchmarks.counting", name, str(events)]
     try:
         done = subprocess.run(

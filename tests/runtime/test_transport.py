@@ -151,6 +151,15 @@ async def test_chunk_that_a_rebalance_has_overtaken_leaves_a_hole() -> None:
     assert chunk.number == 1
 
 
+async def test_a_fetch_waits_for_what_arrives_after_another_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.runtime.transport.GATHER_S", 3600.0)
+    consumer = Fetches()
+
+    assert len(await consumer.fetch(0)) == 1
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(consumer.fetch(1), 0.05)
+
+
 async def test_what_others_have_read_meanwhile_is_no_loss() -> None:
     consumer = Fetches()
     consumer.flow_active = False

@@ -151,7 +151,9 @@ async def test_chunk_that_a_rebalance_has_overtaken_leaves_a_hole() -> None:
     assert chunk.number == 1
 
 
-async def test_a_fetch_waits_for_what_arrives_after_another_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fetch_waits_for_what_arrives_after_another_and_for_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("streams.runtime.transport.GATHER_S", 3600.0)
     consumer = Fetches()
 

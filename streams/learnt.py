@@ -26,7 +26,7 @@ class Learnt:
     True
     """
 
-    def __init__(self, table: TrackTable, *, at_once: int = 512, late: int = 32) -> None:
+    def __init__(self, table: TrackTable, *, at_once: int = 512, late: int = 16) -> None:
         self.table, self.at_once, self.late = table, at_once, late
         self.everything = False
         self.base: Floats = np.zeros((0, table.vectors.shape[1]), np.float32)

@@ -115,8 +115,7 @@ class Recollection:
             if chosen:
                 self._hear(event.track_id, event.at_ms)
             return chosen
-        track_id, _, at_ms, kind, _, share, _ = event
-        skipped = kind == SKIP
+        track_id, at_ms, share, skipped = event.track_id, event.at_ms, event.share, event.kind == SKIP
         days = min((at_ms - LANDMARK_MS) / DAY_MS, 30_000.0)  # in 2092 a double ends
         weight_30, weight_60, weight_90 = 2.0 ** (days / 30), 2.0 ** (days / 60), 2.0 ** (days / 90)
         start_ms = event.start_ms

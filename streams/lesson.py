@@ -4,6 +4,7 @@ Per event only what depends on the order is done (a listener's features before, 
 step and is vectorised. `hear` says what an event is an example of; nothing else in the project does.
 """
 
+from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from online_models.colistening import PAIRS_MAX, session_weights
 from online_models.features import features
-from online_models.gathering import context_of, memory_of, tracks_of
+from online_models.gathering import CONTEXT, MEMORY, context_of, memory_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import KINDS, LIKE, PLAY, SAVE, SHARE, SKIP, Heard
 from online_models.ranker import OBJECTIVES, Ranker
@@ -25,6 +26,8 @@ COMPLETE = 90  # percent heard that are the whole track
 HISTORY = 20  # tracks heard before a play that it is learnt from
 Whole = NDArray[np.int64]
 _EMPTY = np.zeros(0, np.int32)
+# what waits for the end of the step is packed at once: a float alive is an object of its own, and a step has sixty thousand
+_CONTEXT, _MEMORY, _EVENT = Struct(f"{len(CONTEXT)}d"), Struct(f"{len(MEMORY)}d"), Struct("5q")
 
 
 class Ranked(NamedTuple):
@@ -72,10 +75,9 @@ class Lesson:
         self._clear()
 
     def _clear(self) -> None:
-        self._context: list[tuple[float, ...]] = []
-        self._memory: list[tuple[float, ...]] = []
-        self._example_rows: list[int] = []
-        self._events: list[tuple[int, int, int, int]] = []  # kind, share, mark, at_ms of each example
+        self._context: list[bytes] = []
+        self._memory: list[bytes] = []
+        self._events: list[bytes] = []  # kind, share, mark, at_ms, row of each example
         self._counted: list[tuple[int, int, float]] = []  # row, column, how much
         self._heard: list[list[str]] = []  # before each positive play: what was heard, oldest first
         self._heard_rows: list[int] = []
@@ -85,10 +87,9 @@ class Lesson:
     def hear(self, listener: Listener, event: Heard, row: int, hour: int | None) -> None:
         """Take one event: what was known before it, then the listener learns it."""
         if event.kind in (PLAY, SKIP, LIKE, SAVE, SHARE):
-            self._context.append(context_of(listener, event.start_ms, hour))
-            self._memory.append(memory_of(listener, event.track_id, event.artist_id))
-            self._example_rows.append(row)
-            self._events.append((event.kind, event.share, event.mark, event.at_ms))
+            self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour)))
+            self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id)))
+            self._events.append(_EVENT.pack(event.kind, event.share, event.mark, event.at_ms, row))
         self._counted.append((row, COLUMN[COUNTER_OF_KIND[event.kind]], 1.0))
         before = listener.heard[-HISTORY:]
         heard = listener.learn_one(event)
@@ -106,12 +107,12 @@ class Lesson:
 
     def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
-        events = np.array(self._events, np.int64).reshape(-1, 4), np.array(self._example_rows, np.int32)
-        self._rank(*events)
+        events = np.frombuffer(b"".join(self._events), np.int64).reshape(-1, 5)
+        self._rank(events)
         pairs_from, pairs_to, weights = self._follow()
         if sum(map(len, self._targets)) >= self.tower_batch:
             self.train_tower()
-        rows, sums = self._sums(*events)
+        rows, sums = self._sums(events)
         self._clear()
         return rows, sums, pairs_from, pairs_to, weights
 
@@ -139,12 +140,14 @@ class Lesson:
         weights *= forward_decay(at_ms, NEIGHBOUR_HALF_LIFE_DAYS)
         return pairs_from[chosen].astype(np.int32), pairs_to[chosen].astype(np.int32), weights[chosen]
 
-    def _rank(self, events: Whole, rows: Rows) -> None:
+    def _rank(self, events: Whole) -> None:
         if not len(events):
             self.ranked = None
             return
-        (kinds, shares, marks, _), context = events.T, np.array(self._context, np.float64)
-        x = features(context, np.array(self._memory, np.float64), tracks_of(self.replica.table, rows, context[:, 0]))
+        kinds, shares, marks, _, rows = events.T
+        context = np.frombuffer(b"".join(self._context)).reshape(-1, len(CONTEXT))
+        memory = np.frombuffer(b"".join(self._memory)).reshape(-1, len(MEMORY))
+        x = features(context, memory, tracks_of(self.replica.table, rows.astype(np.int32), context[:, 0]))
         played, skipped = kinds == PLAY, kinds == SKIP
         heard = played | skipped
         of = {  # labels and weights of each objective
@@ -172,7 +175,7 @@ class Lesson:
             batch = slice(start, start + self.tower_batch)
             self.replica.touch(self.two_tower.learn_many(histories[batch], targets[batch]))
 
-    def _sums(self, events: Whole, example_rows: Rows) -> tuple[Rows, Doubles]:
+    def _sums(self, events: Whole) -> tuple[Rows, Doubles]:
         """Counts of the step by track, artist and tag: unique rows and float64[n, len(COLUMNS)]."""
         if not self._counted:
             return _EMPTY, np.zeros((0, len(COLUMNS)))
@@ -180,10 +183,10 @@ class Lesson:
         counted = np.array(self._counted, np.float64)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
         entries = [_parts(table, rows, columns, amounts)]
-        kinds, shares, _, ended_ms = events.T
+        kinds, shares, _, ended_ms, example_rows = events.T
         plays = (kinds == PLAY) | (kinds == SKIP)
         if plays.any():
-            rows, at_ms = example_rows[plays], ended_ms[plays].astype(np.float64)
+            rows, at_ms = example_rows[plays].astype(np.int32), ended_ms[plays].astype(np.float64)
             skipped = (kinds[plays] == SKIP).astype(np.float64)
             completed = (1.0 - skipped) * (shares[plays] >= COMPLETE)
             weight_90 = forward_decay(at_ms, 90.0)

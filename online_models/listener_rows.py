@@ -56,6 +56,14 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     tail: list[Heard]
 
 
+class WrittenHead(msgspec.Struct, frozen=True, array_like=True):
+    """A head whose events are encoded already: the same bytes, and each event is encoded once, not once for each that comes after it."""
+
+    counts: list[int]
+    base: int
+    tail: list[msgspec.Raw]
+
+
 class Choices(msgspec.Struct, frozen=True, array_like=True):
     """liked : when, by track; offered : the request that offered a track by exploration."""
 

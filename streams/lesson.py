@@ -21,6 +21,7 @@ from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
 
 COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks")
+_COLUMN_OF_KIND = [COLUMN[counter] for counter in COUNTER_OF_KIND]
 LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing as many
 COMPLETE = 90  # percent heard that are the whole track
 HISTORY = 20  # tracks heard before a play that it is learnt from
@@ -28,6 +29,7 @@ Whole = NDArray[np.int64]
 _EMPTY = np.zeros(0, np.int32)
 # what waits for the end of the step is packed at once: a float alive is an object of its own, and a step has sixty thousand
 _CONTEXT, _MEMORY, _EVENT = Struct(f"{len(CONTEXT)}d"), Struct(f"{len(MEMORY)}d"), Struct("5q")
+_COUNTED = Struct("3d")
 
 
 class Ranked(NamedTuple):
@@ -78,8 +80,9 @@ class Lesson:
         self._context: list[bytes] = []
         self._memory: list[bytes] = []
         self._events: list[bytes] = []  # kind, share, mark, at_ms, row of each example
-        self._counted: list[tuple[int, int, float]] = []  # row, column, how much
-        self._heard: list[list[str]] = []  # before each positive play: what was heard, oldest first
+        self._counted: list[bytes] = []  # row, column, how much
+        self._before: list[str] = []  # what was heard before each positive play, newest first; of the next play the same after it
+        self._lengths: list[int] = []
         self._heard_rows: list[int] = []
         self._heard_at_ms: list[int] = []
         self._homes: list[tuple[int, int, int]] = []  # country, track, at_ms
@@ -90,11 +93,12 @@ class Lesson:
             self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour)))
             self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id)))
             self._events.append(_EVENT.pack(event.kind, event.share, event.mark, event.at_ms, row))
-        self._counted.append((row, COLUMN[COUNTER_OF_KIND[event.kind]], 1.0))
-        before = listener.heard[-HISTORY:]
+        self._counted.append(_COUNTED.pack(row, _COLUMN_OF_KIND[event.kind], 1.0))
+        before = listener.heard[: -HISTORY - 1 : -1]
         heard = listener.learn_one(event)
         if heard and row and before:
-            self._heard.append(before)
+            self._before += before
+            self._lengths.append(len(before))
             self._heard_rows.append(row)
             self._heard_at_ms.append(event.at_ms)
         if row and event.kind == PLAY and listener.profile is not None and listener.profile.country:
@@ -103,7 +107,7 @@ class Lesson:
     def count(self, row: int, counter: str, amount: float) -> None:
         """Add to an exact counter of a track."""
         if row and amount:
-            self._counted.append((row, COLUMN[counter], amount))
+            self._counted.append(_COUNTED.pack(row, COLUMN[counter], amount))
 
     def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
@@ -118,14 +122,15 @@ class Lesson:
 
     def _follow(self) -> tuple[Rows, Rows, Doubles]:
         """What followed what: kept for the two-tower model, and as pairs with forward-decayed weights for co-listening."""
-        size = len(self._heard)
+        size, table = len(self._lengths), self.replica.table
         histories, targets = np.zeros((size, HISTORY), np.int32), np.array(self._heard_rows, np.int32)
-        lengths = [len(before) for before in self._heard]
-        table, ids = self.replica.table, [track_id for before in self._heard for track_id in reversed(before)]
-        flat = table.indices(ids)
-        if not flat.all():  # heard before a restart, and no keeper has told of them yet
-            flat = np.array([table.add("t:" + track_id) for track_id in ids], np.int32)
-        histories[np.arange(HISTORY) < np.array(lengths, np.intp)[:, None]] = flat
+        distinct = list(dict.fromkeys(self._before))
+        rows = table.indices(distinct)
+        if not rows.all():  # heard before a restart, and no keeper has told of them yet
+            rows = np.array([table.add("t:" + track_id) for track_id in distinct], np.int32)
+        row_of = dict(zip(distinct, rows.tolist(), strict=True))
+        flat = np.fromiter(map(row_of.__getitem__, self._before), np.int32, len(self._before))
+        histories[np.arange(HISTORY) < np.array(self._lengths, np.intp)[:, None]] = flat
         if size:
             self._histories.append(histories)
             self._targets.append(targets)
@@ -180,7 +185,7 @@ class Lesson:
         if not self._counted:
             return _EMPTY, np.zeros((0, len(COLUMNS)))
         table = self.replica.table
-        counted = np.array(self._counted, np.float64)
+        counted = np.frombuffer(b"".join(self._counted)).reshape(-1, 3)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
         entries = [_parts(table, rows, columns, amounts)]
         kinds, shares, _, ended_ms, example_rows = events.T

@@ -160,7 +160,8 @@ class Listener(Recollection):
         if first > self._pages_kept:  # dropped before they were written
             self._tail.clear()
         new = self.history[first * PAGE_EVENTS - self.base + len(self._tail) :]
-        tail = self._tail = [*self._tail, *(msgspec.Raw(msgspec.msgpack.encode(event)) for event in new)]
+        tail = self._tail
+        tail += [msgspec.Raw(msgspec.msgpack.encode(event)) for event in new]
         for page in range(first, full):
             rows[page_key(page, user)] = VERSION + msgspec.msgpack.encode(tail[:PAGE_EVENTS])
             del tail[:PAGE_EVENTS]

@@ -6,6 +6,8 @@ Sums are forward-decayed (`track`), so that they need no touch while nothing hap
 from array import array
 from collections import deque
 
+import msgspec
+
 from online_models.listener_rows import LIKE, SAVE, SKIP, Heard
 from online_models.track import DAY_MS, LANDMARK_MS
 
@@ -22,7 +24,7 @@ _FINISHING, _LENGTH, _ORDER = 0.15, 0.2, 0.15
 _TRACK_SWIFT, _ARTIST_SWIFT = 0.4, 0.2
 
 
-class Memory:
+class Memory(msgspec.Struct, gc=False):
     """A listener's plays and skips of one track or one artist.
 
     plays, skips : forward-decayed; count : exact; last_ms : when last, Unix epoch
@@ -31,14 +33,16 @@ class Memory:
     number : of the listener's play that was its last; ending : how that ended, 0 where there was none; before : the track before that
     """
 
-    __slots__ = ("before", "count", "doubt", "ending", "last_ms", "number", "plays", "pull", "skips", "swift")
-
-    def __init__(self) -> None:
-        self.plays = self.skips = self.pull = self.doubt = 0.0
-        self.swift = RATE
-        self.count = self.last_ms = self.number = 0
-        self.ending = LEFT
-        self.before = ""
+    plays: float = 0.0
+    skips: float = 0.0
+    pull: float = 0.0
+    doubt: float = 0.0
+    swift: float = RATE
+    count: int = 0
+    last_ms: int = 0
+    number: int = 0
+    ending: int = LEFT
+    before: str = ""
 
     def learn_one(self, event: Heard, ending: int, weight: float, expected: float, swift: float, number: int) -> None:
         """Take a play, with its forward-decayed weight, the chance of a skip that the moment led to expect, and its number."""

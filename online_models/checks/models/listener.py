@@ -22,7 +22,7 @@ def known_of(listener: Listener) -> dict[str, object]:
 
     def plain(value: object) -> object:
         if isinstance(value, Memory):
-            return [plain(getattr(value, name)) for name in Memory.__slots__]
+            return [plain(getattr(value, name)) for name in Memory.__struct_fields__]
         if isinstance(value, dict):
             return [(key, plain(each)) for key, each in value.items()]
         return value

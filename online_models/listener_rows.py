@@ -17,7 +17,7 @@ HEAD, PAGE, CHOICES = b"h", b"p", b"l"
 VERSION = b"\x01"
 
 
-class Heard(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Heard(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One event of the history.
 
     kind : index into KINDS

@@ -26,6 +26,7 @@ LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing
 COMPLETE = 90  # percent heard that are the whole track
 HISTORY = 20  # tracks heard before a play that it is learnt from
 Whole = NDArray[np.int64]
+Places = NDArray[np.intp]
 _EMPTY = np.zeros(0, np.int32)
 # what waits for the end of the step is packed at once: a float alive is an object of its own, and a step has sixty thousand
 _CONTEXT, _MEMORY, _EVENT = Struct(f"{len(CONTEXT)}d"), Struct(f"{len(MEMORY)}d"), Struct("5q")
@@ -81,7 +82,9 @@ class Lesson:
         self._memory: list[bytes] = []
         self._events: list[bytes] = []  # kind, share, mark, at_ms, row of each example
         self._counted: list[bytes] = []  # row, column, how much
-        self._before: list[str] = []  # what was heard before each positive play, newest first; of the next play the same after it
+        self._before: list[
+            str
+        ] = []  # what was heard before each positive play, newest first; of the next play the same after it
         self._lengths: list[int] = []
         self._heard_rows: list[int] = []
         self._heard_at_ms: list[int] = []
@@ -139,10 +142,11 @@ class Lesson:
         homes = np.array(self._homes, np.int64).reshape(-1, 3)
         pairs_from = np.concatenate([followed.ravel(), homes[:, 0]])
         pairs_to = np.concatenate([np.repeat(targets, lags), homes[:, 1]])
-        weights = np.concatenate([np.tile(self.pair_weights, size), np.ones(len(homes))])
-        at_ms = np.concatenate([np.repeat(np.array(self._heard_at_ms, np.float64), lags), homes[:, 2]])
+        age = forward_decay(self._heard_at_ms, NEIGHBOUR_HALF_LIFE_DAYS)
+        weights = np.concatenate(
+            [np.outer(age, self.pair_weights).ravel(), forward_decay(homes[:, 2], NEIGHBOUR_HALF_LIFE_DAYS)]
+        )
         chosen = (pairs_from > 0) & (pairs_from != pairs_to)
-        weights *= forward_decay(at_ms, NEIGHBOUR_HALF_LIFE_DAYS)
         return pairs_from[chosen].astype(np.int32), pairs_to[chosen].astype(np.int32), weights[chosen]
 
     def _rank(self, events: Whole) -> None:
@@ -187,7 +191,7 @@ class Lesson:
         table = self.replica.table
         counted = np.frombuffer(b"".join(self._counted)).reshape(-1, 3)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
-        entries = [_parts(table, rows, columns, amounts)]
+        entries = [(rows, columns, amounts)]
         kinds, shares, _, ended_ms, example_rows = events.T
         plays = (kinds == PLAY) | (kinds == SKIP)
         if plays.any():
@@ -201,22 +205,20 @@ class Lesson:
                 ("skips_90d", weight_90 * skipped),
                 ("popularity_14d", forward_decay(at_ms, 14.0) * (1.0 - skipped)),
             ):
-                entries.append(_parts(table, rows, np.full(len(rows), COLUMN[name]), amounts))
-        all_rows, all_columns, all_amounts = (np.concatenate(column) for column in zip(*entries, strict=True))
-        unique, places = np.unique(all_rows, return_inverse=True)
-        sums = np.zeros((len(unique), len(COLUMNS)))
-        np.add.at(sums, (places, all_columns), all_amounts)
+                entries.append((rows, np.full(len(rows), COLUMN[name]), amounts))
+        rows, columns, amounts = _parts(table, *(np.concatenate(column) for column in zip(*entries, strict=True)))
+        unique, places = np.unique(rows, return_inverse=True)
+        size, width = len(unique), len(COLUMNS)
+        sums = np.bincount(places * width + columns, amounts, size * width).astype(np.float64).reshape(size, width)
         return unique.astype(np.int32), sums
 
 
-def _parts(
-    table: TrackTable, rows: Rows, columns: "np.ndarray[tuple[int, ...], np.dtype[np.intp]]", amounts: Doubles
-) -> tuple[Rows, ...]:
+def _parts(table: TrackTable, rows: Rows, columns: Places, amounts: Doubles) -> tuple[Rows, Places, Doubles]:
     """The same amounts for each track, its artist and its tags, without the places that stand for nothing."""
     parts = table.parts[rows]
     chosen = parts > 0
     width = parts.shape[1]
-    return parts[chosen], np.repeat(columns, width)[chosen.ravel()], np.repeat(amounts, width)[chosen.ravel()]  # type: ignore[return-value]
+    return parts[chosen], np.repeat(columns, width)[chosen.ravel()], np.repeat(amounts, width)[chosen.ravel()]
 
 
 assert len(COUNTER_OF_KIND) == len(KINDS)

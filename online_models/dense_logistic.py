@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from river import optim
+from scipy.linalg.blas import dgemm
+from scipy.linalg.lapack import dpotrf, dtrtri
 
 from online_models.track import Doubles
 
@@ -30,19 +32,26 @@ class DenseNewton(optim.Newton):
     def step_many(self, w: Doubles, slopes: Doubles, x: Doubles, x_squared: Doubles) -> None:
         """Step `w` float64[k, size] along examples x float64[n, size], by the loss's slopes float64[n, k] in what `w` scores."""
         self.g2 += (slopes * slopes).T @ x_squared
-        taught = (slopes != 0.0).sum(0)
-        for place in np.flatnonzero(taught).tolist():
-            self._step(w[place], self.inverse[place], slopes[:, place, None] * x, self.drift * int(taught[place]))
+        for place in range(len(w)):
+            taught = np.flatnonzero(slopes[:, place])
+            if len(taught):
+                gradients = x[taught] * slopes[taught, place, None]
+                self._step(w[place], self.inverse[place], gradients, self.drift * len(taught))
         self.n_iterations += len(x)
 
     def _step(self, w: Doubles, inverse: Doubles, gradients: Doubles, drift: float) -> None:
-        """One model, in place, by the Woodbury identity; gradients : float64[n, size]."""
+        """One model, in place, by the Woodbury identity; gradients : float64[n, size].
+
+        The inverse loses `reached.T @ inner^-1 @ reached`; the root of inner^-1 is triangular and takes half of the work.
+        """
         reached = gradients @ inverse
         inner = reached @ gradients.T
-        inner.flat[:: len(inner) + 1] += 1.0
-        solved = np.linalg.solve(inner, reached)
-        w -= self.learning_rate * solved.sum(0)
-        inverse -= reached.T @ solved
+        inner.ravel()[:: len(inner) + 1] += 1.0
+        root = dtrtri(dpotrf(inner.T, lower=1, clean=1, overwrite_a=1)[0], lower=1, overwrite_c=1)[0]
+        half = root @ reached
+        w -= self.learning_rate * (root.sum(1) @ half)
+        # symmetric, so its transpose is the column-major array that BLAS adds to in place
+        dgemm(-1.0, half.T, half.T, trans_b=1, beta=1.0, c=inverse.T, overwrite_c=1)
         diagonal = inverse.ravel()[:: len(w) + 1]
         diagonal += drift * (diagonal < 1.0 / self.eps)
 

@@ -34,13 +34,14 @@ _EVERYBODYS_PLAYS_MAX = 1e9
 def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple[float, ...]:
     """A listener as they stand when something begins at `at_ms`; `hour` is local, 0 to 23, else UTC is taken. Order: CONTEXT."""
     hour = at_ms // 3_600_000 % 24 if hour is None else hour
-    since_ms = minutes(at_ms - listener.last_ms)
+    last_ms = listener.last_ms
+    since_ms = minutes(at_ms - last_ms)
     fade, pace = 2.0 ** (-since_ms / _HOUR_MS), 2.0 ** (-since_ms / _PACE_MS)
     same_session = since_ms <= SESSION_GAP_MS
     endings, pause, pace_at, hour_at = listener.habit_places(at_ms)
     plays, skips = listener.habit_plays, listener.habit_skips
     return (
-        at_ms - (at_ms - listener.last_ms) % _MINUTE_MS,
+        at_ms - (at_ms - last_ms) % _MINUTE_MS,
         hour,
         since_ms,
         listener.session_plays if same_session else 0,

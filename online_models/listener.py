@@ -24,6 +24,7 @@ from online_models.listener_rows import (
     Head,
     Heard,
     Profile,
+    WrittenHead,
     body_of,
     events_of,
     head_of,
@@ -50,6 +51,12 @@ class Listener(Recollection):
     (True, True, 2)
     """
 
+    __slots__ = (
+        *("user_id", "history_max", "marks_max", "likes_max", "offers_max"),
+        *("counts", "base", "history", "marks", "liked", "blocked", "offered", "profile"),
+        *("_pages_kept", "_tail", "_dropped", "_choices_changed"),
+    )
+
     def __init__(
         self,
         user_id: str,
@@ -72,6 +79,7 @@ class Listener(Recollection):
         self.offered: dict[str, str] = {}
         self.profile: Profile | None = None
         self._pages_kept = 0  # pages below are in the changelog
+        self._tail: list[msgspec.Raw] = []  # events after them, as they were last written
         self._dropped: list[int] = []
         self._choices_changed = False
         self.marks: dict[int, None] = {}
@@ -100,7 +108,7 @@ class Listener(Recollection):
         self.marks[event.mark] = None
         if len(self.marks) > self.marks_max:
             del self.marks[next(iter(self.marks))]
-        return super().fold(event)
+        return Recollection.fold(self, event)
 
     def _choose(self, event: Heard) -> None:
         if event.kind == LIKE:
@@ -148,13 +156,17 @@ class Listener(Recollection):
     def changed_rows(self) -> dict[bytes, bytes | None]:
         """The changelog rows that the last events changed; forgets that they changed."""
         user, rows = self.user_id.encode(), dict[bytes, bytes | None]()
-        full = self.events // PAGE_EVENTS
-        for page in range(max(self._pages_kept, self.base // PAGE_EVENTS), full):
-            start = page * PAGE_EVENTS - self.base
-            rows[page_key(page, user)] = VERSION + msgspec.msgpack.encode(self.history[start : start + PAGE_EVENTS])
+        full, first = self.events // PAGE_EVENTS, max(self._pages_kept, self.base // PAGE_EVENTS)
+        if first > self._pages_kept:  # dropped before they were written
+            self._tail.clear()
+        new = self.history[first * PAGE_EVENTS - self.base + len(self._tail) :]
+        tail = self._tail
+        tail += [msgspec.Raw(msgspec.msgpack.encode(event)) for event in new]
+        for page in range(first, full):
+            rows[page_key(page, user)] = VERSION + msgspec.msgpack.encode(tail[:PAGE_EVENTS])
+            del tail[:PAGE_EVENTS]
         self._pages_kept = full
-        head = Head(self.counts, self.base, self.history[full * PAGE_EVENTS - self.base :])
-        rows[HEAD + user] = VERSION + msgspec.msgpack.encode(head)
+        rows[HEAD + user] = VERSION + msgspec.msgpack.encode(WrittenHead(self.counts, self.base, tail))
         if self._choices_changed:
             choices = Choices(self.liked, self.blocked, self.profile, self.offered)
             rows[CHOICES + user] = VERSION + msgspec.msgpack.encode(choices)
@@ -192,15 +204,17 @@ class Listener(Recollection):
             newest = list(events_of(head, start, user, row))
             goes_on = newest[: known - start] == self.history[start:]
         if not goes_on:
-            bounds = {name: vars(self)[name] for name in ("history_max", "marks_max", "likes_max", "offers_max")}
+            bounds = {name: getattr(self, name) for name in ("history_max", "marks_max", "likes_max", "offers_max")}
             fresh = Listener.restore(self.user_id, row, **bounds)
-            self.__dict__.update(fresh.__dict__)
+            for name in (*Recollection.__slots__, *Listener.__slots__):
+                setattr(self, name, getattr(fresh, name))
             return
         for event in newest[known - start :]:
             self.history.append(event)
             self.fold(event)
         self.counts = head.counts
         self._pages_kept = sum(head.counts) // PAGE_EVENTS
+        self._tail.clear()
 
     def refresh_choices(self, value: bytes | None) -> None:
         """Take a choices row."""

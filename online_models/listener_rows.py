@@ -6,7 +6,6 @@ user_id hold PAGE_EVENTS events each and are written once. Choices b"l" + user_i
 
 import struct
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +17,7 @@ HEAD, PAGE, CHOICES = b"h", b"p", b"l"
 VERSION = b"\x01"
 
 
-class Heard(NamedTuple):
+class Heard(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One event of the history.
 
     kind : index into KINDS
@@ -55,6 +54,14 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     counts: list[int]
     base: int
     tail: list[Heard]
+
+
+class WrittenHead(msgspec.Struct, frozen=True, array_like=True):
+    """A head whose events are encoded already: the same bytes, and each event is encoded once, not once for each that comes after it."""
+
+    counts: list[int]
+    base: int
+    tail: list[msgspec.Raw]
 
 
 class Choices(msgspec.Struct, frozen=True, array_like=True):

@@ -6,6 +6,8 @@ Sums are forward-decayed (`track`), so that they need no touch while nothing hap
 from array import array
 from collections import deque
 
+import msgspec
+
 from online_models.listener_rows import LIKE, SAVE, SKIP, Heard
 from online_models.track import DAY_MS, LANDMARK_MS
 
@@ -22,35 +24,39 @@ _FINISHING, _LENGTH, _ORDER = 0.15, 0.2, 0.15
 _TRACK_SWIFT, _ARTIST_SWIFT = 0.4, 0.2
 
 
-class Memory:
+class Memory(msgspec.Struct, gc=False):
     """A listener's plays and skips of one track or one artist.
 
     plays, skips : forward-decayed; count : exact; last_ms : when last, Unix epoch
     swift : its rate of skipping by plays, the newest weigh most
     pull, doubt : sums of how much more it was skipped than the moment led to expect, and of the variance of that, forward-decayed
     number : of the listener's play that was its last; ending : how that ended, 0 where there was none; before : the track before that
-    places : of a track, where it stands in `Recollection.heard`
     """
 
-    __slots__ = ("before", "count", "doubt", "ending", "last_ms", "number", "places", "plays", "pull", "skips", "swift")
+    plays: float = 0.0
+    skips: float = 0.0
+    pull: float = 0.0
+    doubt: float = 0.0
+    swift: float = RATE
+    count: int = 0
+    last_ms: int = 0
+    number: int = 0
+    ending: int = LEFT
+    before: str = ""
 
-    def __init__(self) -> None:
-        self.plays = self.skips = self.pull = self.doubt = 0.0
-        self.swift = RATE
-        self.count = self.last_ms = self.number = 0
-        self.ending = LEFT
-        self.before = ""
-        self.places: list[int] = []
-
-    def learn_one(self, at_ms: int, weight: float, skipped: bool, expected: float, swift: float) -> None:
-        """Take a play that ended at `at_ms`, with its forward-decayed weight and the chance of a skip that the moment led to expect."""
+    def learn_one(self, event: Heard, ending: int, weight: float, expected: float, swift: float, number: int) -> None:
+        """Take a play, with its forward-decayed weight, the chance of a skip that the moment led to expect, and its number."""
         self.count += 1
-        self.last_ms = at_ms
+        self.last_ms, self.ending, self.number = event.at_ms, ending, number
         self.plays += weight
-        self.skips += weight * skipped
-        self.pull += weight * (skipped - expected)
         self.doubt += weight * expected * (1.0 - expected)
-        self.swift += swift * (skipped - self.swift)
+        if ending == SKIPPED:
+            self.skips += weight
+            self.pull += weight * (1.0 - expected)
+            self.swift += swift * (1.0 - self.swift)
+        else:
+            self.pull -= weight * expected
+            self.swift -= swift * self.swift
 
     @property
     def liking(self) -> float:
@@ -80,6 +86,14 @@ class Recollection:
     (3, [1, 1, 1, 0], False)
     """
 
+    __slots__ = (
+        *("tracks", "artists", "favourites", "heard", "heard_at_ms", "recent"),
+        *("outcomes", "endings", "shares", "heard_s", "last_artists"),
+        *("plays", "skips", "habit_plays", "habit_skips", "hour_plays", "hour_skips", "pace_plays", "pace_skips"),
+        *("swift", "finishing", "ordered", "length_s", "skip_run", "play_run", "number", "pause_ms"),
+        *("last_ms", "session_plays", "session_skips", "_places"),
+    )
+
     def __init__(self) -> None:
         self.forget()
 
@@ -99,7 +113,7 @@ class Recollection:
         self.habit_plays, self.habit_skips = array("d", _NO_HABITS), array("d", _NO_HABITS)  # 60 days
         self.hour_plays = self.hour_skips = 0.0  # half-life one hour, as of last_ms
         self.pace_plays = self.pace_skips = 0.0  # half-life three minutes, as of last_ms
-        self.swift = [RATE] * len(SWIFT)  # rates of skipping by plays, the newest weigh most
+        self.swift = RATE, RATE, RATE  # rates of skipping by plays, the newest weigh most
         # the same of being heard out, of coming in a known order, of seconds heard
         self.finishing, self.ordered, self.length_s = 0.5, 0.3, 10.0
         self.skip_run = self.play_run = 0  # skips, or plays, without one of the other
@@ -113,16 +127,18 @@ class Recollection:
         if event.kind > SKIP:
             chosen = event.kind in (LIKE, SAVE) and event.track_id not in self.heard[-5:]
             if chosen:
+                self._memory(self.tracks, event.track_id)
                 self._hear(event.track_id, event.at_ms)
             return chosen
-        track_id, _, at_ms, kind, _, share, _ = event
-        skipped = kind == SKIP
+        track_id, at_ms, share, skipped = event.track_id, event.at_ms, event.share, event.kind == SKIP
         days = min((at_ms - LANDMARK_MS) / DAY_MS, 30_000.0)  # in 2092 a double ends
         weight_30, weight_60, weight_90 = 2.0 ** (days / 30), 2.0 ** (days / 60), 2.0 ** (days / 90)
         start_ms = event.start_ms
+        habit_plays, habit_skips = self.habit_plays, self.habit_skips
         for place in self.habit_places(start_ms):
-            self.habit_plays[place] += weight_60
-            self.habit_skips[place] += weight_60 * skipped
+            habit_plays[place] += weight_60
+            if skipped:
+                habit_skips[place] += weight_60
         self.plays += weight_30
         self.skips += weight_30 * skipped
         ending = SKIPPED if skipped else FINISHED if share >= 90 else LEFT
@@ -154,7 +170,8 @@ class Recollection:
     @property
     def expected(self) -> float:
         """The chance of a skip by the last outcomes alone."""
-        return min(0.95, max(0.05, sum(self.swift) / len(SWIFT)))
+        first, second, third = self.swift
+        return min(0.95, max(0.05, (first + second + third) / 3.0))
 
     def _remember(self, event: Heard, ending: int, weight_90: float, weight_60: float) -> None:
         """What a play says of its track and artist, and of how somebody listens now."""
@@ -162,15 +179,18 @@ class Recollection:
         track = self._memory(self.tracks, event.track_id)
         last = self.recent[-1] if self.recent else ""
         self.ordered += _ORDER * ((track.before == last != "") - self.ordered)
-        track.learn_one(event.at_ms, weight_90, skipped, expected, _TRACK_SWIFT)
-        track.before, track.ending, track.number = last, ending, self.number
+        track.learn_one(event, ending, weight_90, expected, _TRACK_SWIFT, self.number)
+        track.before = last
         self._favour(event.track_id, track)
         if event.artist_id is not None:
             artist = self._memory(self.artists, event.artist_id)
-            artist.learn_one(event.at_ms, weight_60, skipped, expected, _ARTIST_SWIFT)
-            artist.ending, artist.number = ending, self.number
-        for place, swift in enumerate(SWIFT):
-            self.swift[place] += swift * (skipped - self.swift[place])
+            artist.learn_one(event, ending, weight_60, expected, _ARTIST_SWIFT, self.number)
+        (first, second, third), (swift_1, swift_2, swift_3) = self.swift, SWIFT
+        self.swift = (
+            first + swift_1 * (skipped - first),
+            second + swift_2 * (skipped - second),
+            third + swift_3 * (skipped - third),
+        )
         self.finishing += _FINISHING * ((ending == FINISHED) - self.finishing)
         seconds = event.played_ms / 1000.0
         self.length_s += _LENGTH * (seconds - self.length_s)
@@ -196,7 +216,6 @@ class Recollection:
             self.favourites = dict(best[:FAVOURITES])
 
     def _hear(self, track_id: str, at_ms: int) -> None:
-        self._memory(self.tracks, track_id).places.append(len(self.heard))
         self.heard.append(track_id)
         self.heard_at_ms.append(at_ms)
 

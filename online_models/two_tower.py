@@ -106,8 +106,8 @@ class TwoTower:
         pooled = _rows(self.pooling(history).ravel(), heard_at, history.shape[1], len(heard))
         parts_in, towers_in = self._towers(heard)
         parts_out, towers_out = self._towers(candidates)
-        listeners = pooled @ (towers_in @ table.vectors[parts_in, :dims])
-        outputs = towers_out @ table.vectors[parts_out, dims : 2 * dims]
+        e_in, e_out = table.e_in[parts_in], table.e_out[parts_out]
+        listeners, outputs = pooled @ (towers_in @ e_in), towers_out @ e_out
 
         logits = listeners @ outputs.T
         logits += table.bias[candidates] - self._log_q(candidates, size, len(pool))
@@ -120,8 +120,8 @@ class TwoTower:
         errors[own, own] += 1.0  # the gradient of the log likelihood by the logits
 
         to_outputs, to_inputs = errors.T @ listeners, pooled.T @ (errors @ outputs)
-        self._step(slice(dims, 2 * dims), 2 * dims + 2, parts_out, towers_out.T @ to_outputs)
-        self._step(slice(0, dims), 2 * dims + 1, parts_in, towers_in.T @ to_inputs)
+        self._step(slice(dims, 2 * dims), 2 * dims + 2, parts_out, e_out, towers_out.T @ to_outputs)
+        self._step(slice(0, dims), 2 * dims + 1, parts_in, e_in, towers_in.T @ to_inputs)
         self._step_bias(candidates, errors.sum(0))
         return np.concatenate([parts_out, parts_in])
 
@@ -162,14 +162,14 @@ class TwoTower:
         log_q: Floats = np.log(q * pool).astype(np.float32)
         return log_q
 
-    def _step(self, columns: slice, squared: int, rows: Rows, gradients: Floats) -> None:
-        """One AdaGrad step of parts."""
+    def _step(self, columns: slice, squared: int, rows: Rows, old: Floats, gradients: Floats) -> None:
+        """One AdaGrad step of parts from their `old` columns; `gradients` is used up."""
         vectors = self.table.vectors
-        old = vectors[rows, columns]
-        total = gradients - self.l2 * old
-        squares = vectors[rows, squared] + (total * total).sum(1)
+        gradients -= self.l2 * old
+        squares = vectors[rows, squared] + (gradients * gradients).sum(1)
         vectors[rows, squared] = squares
-        vectors[rows, columns] = old + (self.lr / np.sqrt(squares + 1e-12))[:, None] * total
+        gradients *= (self.lr / np.sqrt(squares + 1e-12))[:, None]
+        vectors[rows, columns] = old + gradients
         vectors[0] = 0.0
 
     def _step_bias(self, rows: Rows, gradients: Floats) -> None:

@@ -4,6 +4,7 @@ Per event only what depends on the order is done (a listener's features before, 
 step and is vectorised. `hear` says what an event is an example of; nothing else in the project does.
 """
 
+from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from online_models.colistening import PAIRS_MAX, session_weights
 from online_models.features import features
-from online_models.gathering import context_of, memory_of, tracks_of
+from online_models.gathering import CONTEXT, MEMORY, context_of, memory_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import KINDS, LIKE, PLAY, SAVE, SHARE, SKIP, Heard
 from online_models.ranker import OBJECTIVES, Ranker
@@ -20,11 +21,16 @@ from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
 
 COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks")
+_COLUMN_OF_KIND = [COLUMN[counter] for counter in COUNTER_OF_KIND]
 LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing as many
 COMPLETE = 90  # percent heard that are the whole track
 HISTORY = 20  # tracks heard before a play that it is learnt from
 Whole = NDArray[np.int64]
+Places = NDArray[np.intp]
 _EMPTY = np.zeros(0, np.int32)
+# what waits for the end of the step is packed at once: a float alive is an object of its own, and a step has sixty thousand
+_CONTEXT, _MEMORY, _EVENT = Struct(f"{len(CONTEXT)}d"), Struct(f"{len(MEMORY)}d"), Struct("5q")
+_COUNTED = Struct("3d")
 
 
 class Ranked(NamedTuple):
@@ -72,12 +78,14 @@ class Lesson:
         self._clear()
 
     def _clear(self) -> None:
-        self._context: list[tuple[float, ...]] = []
-        self._memory: list[tuple[float, ...]] = []
-        self._example_rows: list[int] = []
-        self._events: list[tuple[int, int, int, int]] = []  # kind, share, mark, at_ms of each example
-        self._counted: list[tuple[int, int, float]] = []  # row, column, how much
-        self._heard: list[list[str]] = []  # before each positive play: what was heard, oldest first
+        self._context: list[bytes] = []
+        self._memory: list[bytes] = []
+        self._events: list[bytes] = []  # kind, share, mark, at_ms, row of each example
+        self._counted: list[bytes] = []  # row, column, how much
+        self._before: list[
+            str
+        ] = []  # what was heard before each positive play, newest first; of the next play the same after it
+        self._lengths: list[int] = []
         self._heard_rows: list[int] = []
         self._heard_at_ms: list[int] = []
         self._homes: list[tuple[int, int, int]] = []  # country, track, at_ms
@@ -85,15 +93,15 @@ class Lesson:
     def hear(self, listener: Listener, event: Heard, row: int, hour: int | None) -> None:
         """Take one event: what was known before it, then the listener learns it."""
         if event.kind in (PLAY, SKIP, LIKE, SAVE, SHARE):
-            self._context.append(context_of(listener, event.start_ms, hour))
-            self._memory.append(memory_of(listener, event.track_id, event.artist_id))
-            self._example_rows.append(row)
-            self._events.append((event.kind, event.share, event.mark, event.at_ms))
-        self._counted.append((row, COLUMN[COUNTER_OF_KIND[event.kind]], 1.0))
-        before = listener.heard[-HISTORY:]
+            self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour)))
+            self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id)))
+            self._events.append(_EVENT.pack(event.kind, event.share, event.mark, event.at_ms, row))
+        self._counted.append(_COUNTED.pack(row, _COLUMN_OF_KIND[event.kind], 1.0))
+        before = listener.heard[: -HISTORY - 1 : -1]
         heard = listener.learn_one(event)
         if heard and row and before:
-            self._heard.append(before)
+            self._before += before
+            self._lengths.append(len(before))
             self._heard_rows.append(row)
             self._heard_at_ms.append(event.at_ms)
         if row and event.kind == PLAY and listener.profile is not None and listener.profile.country:
@@ -102,29 +110,30 @@ class Lesson:
     def count(self, row: int, counter: str, amount: float) -> None:
         """Add to an exact counter of a track."""
         if row and amount:
-            self._counted.append((row, COLUMN[counter], amount))
+            self._counted.append(_COUNTED.pack(row, COLUMN[counter], amount))
 
     def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
-        events = np.array(self._events, np.int64).reshape(-1, 4), np.array(self._example_rows, np.int32)
-        self._rank(*events)
+        events = np.frombuffer(b"".join(self._events), np.int64).reshape(-1, 5)
+        self._rank(events)
         pairs_from, pairs_to, weights = self._follow()
         if sum(map(len, self._targets)) >= self.tower_batch:
             self.train_tower()
-        rows, sums = self._sums(*events)
+        rows, sums = self._sums(events)
         self._clear()
         return rows, sums, pairs_from, pairs_to, weights
 
     def _follow(self) -> tuple[Rows, Rows, Doubles]:
         """What followed what: kept for the two-tower model, and as pairs with forward-decayed weights for co-listening."""
-        size = len(self._heard)
+        size, table = len(self._lengths), self.replica.table
         histories, targets = np.zeros((size, HISTORY), np.int32), np.array(self._heard_rows, np.int32)
-        lengths = [len(before) for before in self._heard]
-        table, ids = self.replica.table, [track_id for before in self._heard for track_id in reversed(before)]
-        flat = table.indices(ids)
-        if not flat.all():  # heard before a restart, and no keeper has told of them yet
-            flat = np.array([table.add("t:" + track_id) for track_id in ids], np.int32)
-        histories[np.arange(HISTORY) < np.array(lengths, np.intp)[:, None]] = flat
+        distinct = list(dict.fromkeys(self._before))
+        rows = table.indices(distinct)
+        if not rows.all():  # heard before a restart, and no keeper has told of them yet
+            rows = np.array([table.add("t:" + track_id) for track_id in distinct], np.int32)
+        row_of = dict(zip(distinct, rows.tolist(), strict=True))
+        flat = np.fromiter(map(row_of.__getitem__, self._before), np.int32, len(self._before))
+        histories[np.arange(HISTORY) < np.array(self._lengths, np.intp)[:, None]] = flat
         if size:
             self._histories.append(histories)
             self._targets.append(targets)
@@ -133,18 +142,21 @@ class Lesson:
         homes = np.array(self._homes, np.int64).reshape(-1, 3)
         pairs_from = np.concatenate([followed.ravel(), homes[:, 0]])
         pairs_to = np.concatenate([np.repeat(targets, lags), homes[:, 1]])
-        weights = np.concatenate([np.tile(self.pair_weights, size), np.ones(len(homes))])
-        at_ms = np.concatenate([np.repeat(np.array(self._heard_at_ms, np.float64), lags), homes[:, 2]])
+        age = forward_decay(self._heard_at_ms, NEIGHBOUR_HALF_LIFE_DAYS)
+        weights = np.concatenate(
+            [np.outer(age, self.pair_weights).ravel(), forward_decay(homes[:, 2], NEIGHBOUR_HALF_LIFE_DAYS)]
+        )
         chosen = (pairs_from > 0) & (pairs_from != pairs_to)
-        weights *= forward_decay(at_ms, NEIGHBOUR_HALF_LIFE_DAYS)
         return pairs_from[chosen].astype(np.int32), pairs_to[chosen].astype(np.int32), weights[chosen]
 
-    def _rank(self, events: Whole, rows: Rows) -> None:
+    def _rank(self, events: Whole) -> None:
         if not len(events):
             self.ranked = None
             return
-        (kinds, shares, marks, _), context = events.T, np.array(self._context, np.float64)
-        x = features(context, np.array(self._memory, np.float64), tracks_of(self.replica.table, rows, context[:, 0]))
+        kinds, shares, marks, _, rows = events.T
+        context = np.frombuffer(b"".join(self._context)).reshape(-1, len(CONTEXT))
+        memory = np.frombuffer(b"".join(self._memory)).reshape(-1, len(MEMORY))
+        x = features(context, memory, tracks_of(self.replica.table, rows.astype(np.int32), context[:, 0]))
         played, skipped = kinds == PLAY, kinds == SKIP
         heard = played | skipped
         of = {  # labels and weights of each objective
@@ -172,18 +184,18 @@ class Lesson:
             batch = slice(start, start + self.tower_batch)
             self.replica.learnt.touch(self.two_tower.learn_many(histories[batch], targets[batch]))
 
-    def _sums(self, events: Whole, example_rows: Rows) -> tuple[Rows, Doubles]:
+    def _sums(self, events: Whole) -> tuple[Rows, Doubles]:
         """Counts of the step by track, artist and tag: unique rows and float64[n, len(COLUMNS)]."""
         if not self._counted:
             return _EMPTY, np.zeros((0, len(COLUMNS)))
         table = self.replica.table
-        counted = np.array(self._counted, np.float64)
+        counted = np.frombuffer(b"".join(self._counted)).reshape(-1, 3)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
-        entries = [_parts(table, rows, columns, amounts)]
-        kinds, shares, _, ended_ms = events.T
+        entries = [(rows, columns, amounts)]
+        kinds, shares, _, ended_ms, example_rows = events.T
         plays = (kinds == PLAY) | (kinds == SKIP)
         if plays.any():
-            rows, at_ms = example_rows[plays], ended_ms[plays].astype(np.float64)
+            rows, at_ms = example_rows[plays].astype(np.int32), ended_ms[plays].astype(np.float64)
             skipped = (kinds[plays] == SKIP).astype(np.float64)
             completed = (1.0 - skipped) * (shares[plays] >= COMPLETE)
             weight_90 = forward_decay(at_ms, 90.0)
@@ -193,22 +205,20 @@ class Lesson:
                 ("skips_90d", weight_90 * skipped),
                 ("popularity_14d", forward_decay(at_ms, 14.0) * (1.0 - skipped)),
             ):
-                entries.append(_parts(table, rows, np.full(len(rows), COLUMN[name]), amounts))
-        all_rows, all_columns, all_amounts = (np.concatenate(column) for column in zip(*entries, strict=True))
-        unique, places = np.unique(all_rows, return_inverse=True)
-        sums = np.zeros((len(unique), len(COLUMNS)))
-        np.add.at(sums, (places, all_columns), all_amounts)
+                entries.append((rows, np.full(len(rows), COLUMN[name]), amounts))
+        rows, columns, amounts = _parts(table, *(np.concatenate(column) for column in zip(*entries, strict=True)))
+        unique, places = np.unique(rows, return_inverse=True)
+        size, width = len(unique), len(COLUMNS)
+        sums = np.bincount(places * width + columns, amounts, size * width).astype(np.float64).reshape(size, width)
         return unique.astype(np.int32), sums
 
 
-def _parts(
-    table: TrackTable, rows: Rows, columns: "np.ndarray[tuple[int, ...], np.dtype[np.intp]]", amounts: Doubles
-) -> tuple[Rows, ...]:
+def _parts(table: TrackTable, rows: Rows, columns: Places, amounts: Doubles) -> tuple[Rows, Places, Doubles]:
     """The same amounts for each track, its artist and its tags, without the places that stand for nothing."""
     parts = table.parts[rows]
     chosen = parts > 0
     width = parts.shape[1]
-    return parts[chosen], np.repeat(columns, width)[chosen.ravel()], np.repeat(amounts, width)[chosen.ravel()]  # type: ignore[return-value]
+    return parts[chosen], np.repeat(columns, width)[chosen.ravel()], np.repeat(amounts, width)[chosen.ravel()]
 
 
 assert len(COUNTER_OF_KIND) == len(KINDS)

@@ -14,7 +14,7 @@ WATERMARK = b"w"  # key of the changelog row of the watermarks
 Row = tuple[bytes, bytes | None]  # of a compacted topic: key and value, None where it is deleted
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One consumed message. `topic` is the logical name, without the configured prefix."""
 
     topic: str

@@ -6,7 +6,7 @@ are. Where several agree the list goes on from there (`_onward`); and what stood
 
 from collections.abc import Sequence
 from itertools import compress
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,9 @@ def own_followers(query: Query, limit: int) -> tuple[Rows, Doubles]:
         chosen = chosen[np.argpartition(-worth[chosen], PLACES_MAX)[:PLACES_MAX]]
     scores = dict[str, float]()
     for place, value in zip(chosen.tolist(), worth[chosen].tolist(), strict=True):
-        track_id, _, _, kind, *_ = history[place]
-        scores[track_id] = scores.get(track_id, 0.0) + (SKIPPED * value if kind == SKIP else value)
+        event = history[place]
+        worth_here = SKIPPED * value if event.kind == SKIP else value
+        scores[event.track_id] = scores.get(event.track_id, 0.0) + worth_here
     for track_id in {event.track_id for event in history[-RESTS:]} & scores.keys():
         scores[track_id] *= AGAIN
     rows = query.replica.table.indices(list(scores))
@@ -62,11 +63,11 @@ def _earlier(history: Sequence[Heard]) -> tuple[Rows, Rows]:
     lags_of, end = dict[str, list[int]](), len(history)
     for lag, event in enumerate(history[: -SEEDS - 1 : -1]):
         lags_of.setdefault(event.track_id, []).append(lag)
-    ids = map(itemgetter(0), history)
+    ids = map(attrgetter("track_id"), history)
     found = [
         (place, lag)
         for place in compress(range(end), map(lags_of.__contains__, ids))
-        for lag in lags_of[history[place][0]]
+        for lag in lags_of[history[place].track_id]
         if place + lag + 1 < end
     ]
     pairs = np.array(found, np.int32).reshape(-1, 2)

@@ -245,12 +245,6 @@ def test_skip_is_recent_but_not_heard() -> None:
     assert list(listener.recent) == ["t1", "t2"]
 
 
-def test_places_of_a_track_are_where_it_was_heard() -> None:
-    listener = learnt(heard(n, PLAY, f"t{n % 3}") for n in range(9))
-
-    assert listener.tracks["t1"].places == [1, 4, 7]
-
-
 def test_session_ends_with_a_pause_of_over_half_an_hour() -> None:
     pause_ms = 30 * 60_000 + 30_000  # from the end of one play to the beginning of the next
     within = learnt([heard(0), heard(1, SKIP, at_ms=AT_MS + pause_ms)])

@@ -10,7 +10,7 @@ from online_models.features import FEATURES, features_of
 from online_models.listener import Listener
 from online_models.listener_rows import LIKE, PLAY, SKIP, Heard, Profile
 from online_models.listeners import Listeners
-from online_models.recollection import Memory
+from online_models.recollection import Memory, Recollection
 from online_models.track import Doubles
 
 _TABLE = catalogue()
@@ -22,12 +22,13 @@ def known_of(listener: Listener) -> dict[str, object]:
 
     def plain(value: object) -> object:
         if isinstance(value, Memory):
-            return [plain(getattr(value, name)) for name in Memory.__slots__]
+            return [plain(getattr(value, name)) for name in Memory.__struct_fields__]
         if isinstance(value, dict):
             return [(key, plain(each)) for key, each in value.items()]
         return value
 
-    return {name: plain(value) for name, value in vars(listener).items() if not name.startswith("_")}
+    names = (*Recollection.__slots__, *Listener.__slots__)
+    return {name: plain(getattr(listener, name)) for name in names if not name.startswith("_")}
 
 
 def _learn(listeners: Listeners, user_id: str, n: int) -> None:

@@ -45,7 +45,8 @@ class MetaStart(Listed):
         self._weights[listener] = self.start
 
     def score(self, visit: Visit) -> Doubles:
-        return self._features(visit.listener) @ self._weights[visit.listener, self.losses.argmin()]
+        scores: Doubles = self._features(visit.listener) @ self._weights[visit.listener, self.losses.argmin()]
+        return scores
 
     def _features(self, listener: int) -> Doubles:
         """Of every track, float64[tracks, 3 + TAGS]."""

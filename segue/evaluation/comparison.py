@@ -60,6 +60,13 @@ WATCHED: dict[str, tuple[Watched, ...]] = {
         Watched("segue_two_tower_hr_at_10", 0.004),
         Watched("segue_co_listening_hr_at_10", 0.004),
     ),
+    "bandits": (
+        Watched("linear_linucb_shared_of_random", 0.01, lower=True),
+        Watched("linear_thompson_shared_of_random", 0.01, lower=True),
+        Watched("logistic_thompson_logistic_of_random", 0.01, lower=True),
+        Watched("disjoint_linucb_disjoint_of_random", 0.02, lower=True),
+        Watched("disjoint_thompson_disjoint_of_random", 0.02, lower=True),
+    ),
     # not the ratio to the best baseline: which baselines there are depends on the peers that are installed
     "listening": (Watched("segue_completed", 0.1),),
     "recall": (Watched("segue_recall_at_20", 0.004), Watched("channel_long_term_recall_at_20", 0.004)),

@@ -20,8 +20,8 @@ class Loop:
     """What one strategy's listeners did in one world.
 
     listeners, completed, heard, expected, best : of each visit: whose, the playlist's tracks that were completed and begun, and see `Session`
-    finished, plays, impressions, new : of each of the playlists' tracks that began: whether it was completed, how many the listener had heard
-        when they asked, how many visits of anybody had heard the track then, and whether it came out since the beginning
+    finished, lost, plays, impressions, new : of each of the playlists' tracks that began: whether it was completed, see `Session`, how many the
+        listener had heard when they asked, how many visits of anybody had heard the track then, and whether it came out since the beginning
     recommended : numbers of all tracks that were in a playlist
     """
 
@@ -31,6 +31,7 @@ class Loop:
     expected: list[float] = field(default_factory=list)
     best: list[float] = field(default_factory=list)
     finished: list[bool] = field(default_factory=list)
+    lost: list[float] = field(default_factory=list)
     plays: list[int] = field(default_factory=list)
     impressions: list[int] = field(default_factory=list)
     new: list[bool] = field(default_factory=list)
@@ -62,6 +63,7 @@ def live_through(world: World, lives: Lives, strategy: Strategy, told: Callable[
         loop.expected.append(session.expected)
         loop.best.append(session.best)
         loop.recommended.update(playlist)
+        loop.lost += session.lost
         for track, completed in zip(session.heard, session.completed, strict=True):
             loop.finished.append(completed)
             loop.plays.append(int(plays[visit.listener]))
@@ -73,10 +75,10 @@ def live_through(world: World, lives: Lives, strategy: Strategy, told: Callable[
     return loop
 
 
-def by_bucket(counts: NDArray[np.int64], finished: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Doubles]:
-    """Listens in each of BUCKETS, int64[4], and the share of them that was completed, float64[4], nan of nothing."""
+def by_bucket(counts: NDArray[np.int64], values: Doubles) -> tuple[NDArray[np.int64], Doubles]:
+    """Listens in each of BUCKETS, int64[4], and the mean of their values, float64[4], nan of nothing."""
     places = np.searchsorted(_EDGES, counts, side="right")
     all_of = np.bincount(places, minlength=len(BUCKETS))
     with np.errstate(invalid="ignore"):
-        shares: Doubles = np.bincount(places, finished.astype(np.float64), len(BUCKETS)) / all_of
-    return all_of, shares
+        means: Doubles = np.bincount(places, values, len(BUCKETS)) / all_of
+    return all_of, means

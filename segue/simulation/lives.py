@@ -25,6 +25,7 @@ class Session:
     """What became of one visit.
 
     events : of their own track and of the playlist; heard : numbers of the playlist's tracks that began, completed : of each, whether to its end
+    lost : of each, how much likelier it was that the track which they would have liked best at this place had been completed
     expected, best : completed listens to expect of the playlist that they got, and of the one that who knows their taste would have made
     """
 
@@ -32,6 +33,7 @@ class Session:
     own: int
     heard: list[int] = field(default_factory=list)
     completed: list[bool] = field(default_factory=list)
+    lost: list[float] = field(default_factory=list)
     expected: float = 0.0
     best: float = 0.0
 
@@ -57,10 +59,11 @@ class Lives:
         playlist = playlist[:SIZE]
         own = self._own(visit, liking)
         best = np.argsort(-liking, kind="stable")
+        best = best[best != own][:SIZE]
         told = _Teller(visit, self.world)
         session = Session(told.events, own)
         session.expected = self._expected(liking, playlist, own)
-        session.best = self._expected(liking, best[best != own][:SIZE].tolist(), own)
+        session.best = self._expected(liking, best.tolist(), own)
         last = [own]
         self._hear(visit, told, own, float(liking[own]), chances[SIZE], None, None)
         for position, track in enumerate(playlist):
@@ -68,6 +71,7 @@ class Lives:
             completed = self._hear(visit, told, track, like, chances[position], request_id, position)
             session.heard.append(track)
             session.completed.append(completed)
+            session.lost.append(_chance(float(liking[best[min(position, len(best) - 1)]])) - _chance(like))
             last.append(track)
             if chances[position, 1] < (LEAVES_COMPLETED if completed else LEAVES_SKIPPED):
                 break

@@ -13,6 +13,7 @@ from segue.cli.main import app
 from segue.evaluation.bandit_peers import SQUARECB, RiverLinUCB, SquareCB
 from segue.evaluation.bandit_players import Player, our_players
 from segue.evaluation.bandit_worlds import ARMS, DIMS, KINDS, bandit_world
+from segue.evaluation.comparison import WATCHED
 from segue.evaluation.metrics import mean_interval
 from segue.evaluation.peers import installed
 from segue.evaluation.scenarios import SCENARIOS
@@ -40,6 +41,7 @@ def test_regret_is_the_same_twice() -> None:
 
     assert first == second
     assert len(first) > 40
+    assert {each.name.replace("_of_random", "_regret") for each in WATCHED["bandits"]} <= first.keys()
 
 
 def test_worlds_are_functions_of_their_seed() -> None:

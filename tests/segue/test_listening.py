@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,11 +14,23 @@ from online_models.track import DAY_MS, Doubles
 from segue.cli.main import app
 from segue.evaluation.comparison import WATCHED
 from segue.evaluation.listening import BUCKETS, Loop, by_bucket, live_through
+from segue.evaluation.listening_bandits import Bandit, Demographic, MakePolicy, lin_ucb, thompson, ucb
+from segue.evaluation.listening_start import LEAST, MetaStart
 from segue.evaluation.listening_strategies import Content, Listed, Oracle, Popularity, Segue, TwoTower
 from segue.evaluation.peers import installed
 from segue.evaluation.scenarios import SCENARIOS
-from segue.evaluation.scenarios.listening import BASELINES, ITEMKNN, ORACLE, OURS, UNEXPLORED, VOWPAL_WABBIT, strategies
+from segue.evaluation.scenarios.listening import (
+    BASELINES,
+    ITEMKNN,
+    ORACLE,
+    OURS,
+    STARTS,
+    UNEXPLORED,
+    VOWPAL_WABBIT,
+    strategies,
+)
 from segue.evaluation.scenarios.scenario import Options, Report
+from segue.simulation.catalogue import TAGS
 from segue.simulation.lives import Lives, Session
 from segue.simulation.world import BEGIN_MS, PAUSE_MS, SIZE, Visit, World
 from streams.messages import Profile, Track
@@ -143,6 +155,7 @@ def test_who_knows_the_tastes_has_no_regret_and_all_others_have() -> None:
 
     assert abs(regrets[0]) < 0.2
     assert regrets[1] > 1.5
+    assert abs(np.mean(best.lost)) < 0.1 < 0.2 < np.mean(other.lost)  # one artist twice is liked less
 
 
 def test_a_strategy_is_told_of_a_track_when_it_is_out_and_not_before() -> None:
@@ -178,7 +191,7 @@ def test_listens_are_counted_by_how_known_the_track_and_the_listener_are() -> No
 
 def test_buckets_hold_every_listen_once() -> None:
     counts = np.array([0, 1, 4, 5, 19, 20, 500])
-    listens, shares = by_bucket(counts, np.array([True, True, False, True, True, False, True]))
+    listens, shares = by_bucket(counts, np.array([1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]))
 
     assert listens.tolist() == [1, 2, 2, 2]
     assert shares.tolist() == [1.0, 0.5, 1.0, 0.5]
@@ -197,11 +210,59 @@ def test_segue_without_exploration_explores_nothing() -> None:
     assert offered["with"] > offered["without"] == 0
 
 
-@pytest.mark.parametrize("make", [Popularity, lambda listeners, _tracks: Content(listeners, world(4, 20).tags)])
-def test_a_simple_strategy_does_better_than_chance(make: type[Popularity]) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda of: Popularity(20, 200),
+        lambda of: Content(20, of.tags),
+        lambda of: Demographic(20, 200),
+        lambda of: Bandit(20, of.tags, 1, thompson),
+        lambda of: MetaStart(20, of.tags),
+    ],
+    ids=["popularity", "content", "demographic", "thompson", "meta-start"],
+)
+def test_a_simple_strategy_does_better_than_chance(make: Callable[[World], Listed]) -> None:
     of = world(4, listeners=20)
 
-    assert np.mean(loop(of, make(20, 200)).completed) > 1.2 * np.mean(loop(of).completed)
+    assert np.mean(loop(of, make(of)).completed) > 1.2 * np.mean(loop(of).completed)
+
+
+@pytest.mark.parametrize("make", [ucb, lin_ucb, thompson])
+def test_a_bandit_is_taught_each_listen_of_its_playlists_and_the_listeners_own(make: MakePolicy) -> None:
+    of, taught = world(), list[tuple[int, float]]()
+    strategy = Bandit(of.listeners, of.tags, 1, make)
+    learn_one = strategy.policy.learn_one
+
+    def noted(context: Doubles, arm: int, reward: float) -> None:
+        taught.append((arm, reward))
+        learn_one(context, arm, reward)
+
+    strategy.policy.learn_one = noted  # type: ignore[method-assign]
+    seen = loop(of, strategy)
+    released = strategy.released
+
+    assert len(taught) == sum(seen.heard) + len(of.visits)
+    assert sum(reward for _, reward in taught) >= sum(seen.completed)
+    assert all(released[arm] for arm, _ in taught)
+
+
+def test_who_joins_begins_where_those_who_have_listened_for_long_ended_up() -> None:
+    tags = np.eye(2, len(TAGS), dtype=np.bool_)[np.arange(40) % 2]  # two tags in turn; everybody completes the first
+    learnt, guessed = (MetaStart(11, tags, meta=meta) for meta in (0.15, 0.0))
+    for strategy in (learnt, guessed):
+        strategy.release([Track(f"t{n}", "") for n in range(40)])
+        for listener in range(10):
+            strategy.introduce(Profile(user_id=f"u{listener}", favourite_tags=[TAGS[5]]))
+            for track in range(2 * LEAST):
+                strategy.learn_one(Visit(listener, 0, 0), track, track % 2 == 0)
+            strategy.learn(Visit(listener, 0, 0), Session([], 0))
+        strategy.introduce(Profile(user_id="u10", favourite_tags=[TAGS[5]]))
+    strategy_tags = slice(3, 5)
+
+    assert (learnt.start[:, strategy_tags] @ [1.0, -1.0] > 0.1).all()
+    assert (guessed.start[:, strategy_tags] == 0.0).all()
+    gaps = [np.diff(each.score(Visit(10, 0, 0))[:2])[0] for each in (learnt, guessed)]
+    assert gaps[0] < gaps[1] - 0.1
 
 
 def test_segue_and_its_tower_do_better_than_chance() -> None:
@@ -282,13 +343,13 @@ def test_the_command_writes_figures_that_are_explained(tmp_path: Path) -> None:
 
     assert done.exit_code == 0
     assert "completed listens of a playlist" in done.output
-    names = {name.replace("-", "_"): name for name in (*BASELINES, OURS, UNEXPLORED, ORACLE)}
+    names = {name.replace("-", "_"): name for name in (*BASELINES, *STARTS, OURS, UNEXPLORED, ORACLE)}
     for figure in figures:
         strategy = next((each for each in sorted(names, key=len, reverse=True) if figure.startswith(f"{each}_")), None)
         if strategy is None or "_over_" in figure:
             assert f"`{figure.removesuffix('_low').removesuffix('_high')}`" in section, figure
             continue
-        rest = re.sub(r"_(0|1_to_4|5_to_19|20_up)_(completed|listens)$", r"_…_\2", figure.removeprefix(strategy))
+        rest = re.sub(r"_(0|1_to_4|5_to_19|20_up)_(completed|listens|regret)$", r"_…_\2", figure.removeprefix(strategy))
         assert f"`…{rest}`" in section, rest
         assert f"`{names[strategy]}`" in section
     assert {ITEMKNN, VOWPAL_WABBIT}.isdisjoint(figures)

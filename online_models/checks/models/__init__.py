@@ -4,6 +4,7 @@ from typing import Any
 
 from online_models.checks.checkable import Checkable
 from online_models.checks.models.colistening import COLISTENING
+from online_models.checks.models.factorisation_machine import FACTORISATION_MACHINES
 from online_models.checks.models.indexes import ADAPTIVE_INDEX, EXACT_INDEX, HNSW_INDEX
 from online_models.checks.models.listener import LISTENER, LISTENERS
 from online_models.checks.models.policies import POLICIES
@@ -17,6 +18,7 @@ from online_models.checks.models.two_tower import TWO_TOWER
 MODELS: tuple[Checkable[Any], ...] = (
     RANKER,
     RANKER_MIX,
+    FACTORISATION_MACHINES,
     TWO_TOWER,
     COLISTENING,
     POPULARITY,

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from segue.evaluation.like_stream import Bootstrap
 from segue.evaluation.listening import BUCKETS, Loop, by_bucket, live_through
+from segue.evaluation.listening_bandits import Bandit, Demographic, lin_ucb, thompson, ucb
+from segue.evaluation.listening_start import MetaStart
 from segue.evaluation.listening_strategies import Content, Oracle, Popularity, Segue, Strategy, TwoTower
 from segue.evaluation.peers import installed
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
@@ -20,6 +22,8 @@ from segue.simulation.world import World
 
 OURS, UNEXPLORED, TOWER = "segue", "segue-no-exploration", "two-tower"
 POPULARITY, CONTENT, ITEMKNN, VOWPAL_WABBIT, ORACLE = "popularity", "content", "itemknn", "vw-squarecb", "oracle"
+DEMOGRAPHIC, UCB, LINUCB, THOMPSON, META_START = "demographic", "ucb", "linucb", "thompson", "meta-start"
+STARTS = (DEMOGRAPHIC, UCB, LINUCB, THOMPSON, META_START)  # for who and what is new
 BASELINES = (POPULARITY, CONTENT, ITEMKNN, TOWER, VOWPAL_WABBIT)
 Make = Callable[[World, Lives, int], Strategy]
 
@@ -43,6 +47,11 @@ def strategies(options: Options) -> tuple[dict[str, Make], list[str]]:
         TOWER: lambda _world, _lives, seed: TwoTower(seed),
         CONTENT: lambda world, _lives, _seed: Content(world.listeners, world.tags),
         POPULARITY: lambda world, _lives, _seed: Popularity(world.listeners, len(world.tracks)),
+        DEMOGRAPHIC: lambda world, _lives, _seed: Demographic(world.listeners, len(world.tracks)),
+        UCB: lambda world, _lives, seed: Bandit(world.listeners, world.tags, seed, ucb),
+        LINUCB: lambda world, _lives, seed: Bandit(world.listeners, world.tags, seed, lin_ucb),
+        THOMPSON: lambda world, _lives, seed: Bandit(world.listeners, world.tags, seed, thompson),
+        META_START: lambda world, _lives, _seed: MetaStart(world.listeners, world.tags),
         ORACLE: lambda _world, lives, _seed: Oracle(lives),
     }
     missing = list[str]()
@@ -78,12 +87,22 @@ def run(options: Options, progress: Progress) -> Report:
     report.figures |= {"tracks": len(worlds[0].tracks), "playlists": visits}
     _add(report, seen, options)
     report.notes += missing
-    _add_cold(report, seen, "new_track", "new tracks: share completed, by the visits that had heard the track")
-    _add_cold(report, seen, "new_listener", "new listeners: share completed, by the tracks that they had heard")
+    _add_cold(
+        report,
+        seen,
+        "new_track",
+        "new tracks: share completed and what it lacks, by the visits that had heard the track",
+    )
+    _add_cold(
+        report,
+        seen,
+        "new_listener",
+        "new listeners: share completed and what it lacks, by the tracks that they had heard",
+    )
     if options.plot is not None:
         from segue.evaluation.listening_curves import draw
 
-        draw({name: _curves(loops) for name, loops in seen.items() if name != ORACLE}, options.plot)
+        draw({name: _curves(loops, "finished") for name, loops in seen.items() if name != ORACLE}, options.plot)
         report.notes.append(f"curves: {options.plot}")
     return report
 
@@ -119,23 +138,22 @@ def _add(report: Report, seen: dict[str, Loops], options: Options) -> None:
         report.notes.append(f"{OURS} has {ratio:.2f} times the completed listens of {other} ({low:.2f} to {high:.2f})")
 
 
-def _curves(loops: Loops) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Listens and completed shares by bucket, of new tracks and of new listeners."""
-    finished, new = loops.of("finished") > 0.0, loops.of("new") > 0.0
+def _curves(loops: Loops, of: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Listens and the mean of `finished` or `lost` by bucket, of new tracks and of new listeners."""
+    values, new = loops.of(of), loops.of("new") > 0.0
     impressions, plays = (loops.of(name).astype(np.int64) for name in ("impressions", "plays"))
-    return {"new_track": by_bucket(impressions[new], finished[new]), "new_listener": by_bucket(plays, finished)}
+    return {"new_track": by_bucket(impressions[new], values[new]), "new_listener": by_bucket(plays, values)}
 
 
 def _add_cold(report: Report, seen: dict[str, Loops], which: str, title: str) -> None:
     sheet = Sheet(title, ("", *BUCKETS))
     for name, loops in seen.items():
-        listens, shares = _curves(loops)[which]
-        for bucket, n, share in zip(BUCKETS, listens.tolist(), shares.tolist(), strict=True):
+        (listens, shares), (_, lost) = (_curves(loops, of)[which] for of in ("finished", "lost"))
+        shown = list[str]()
+        for bucket, n, share, regret in zip(BUCKETS, *(each.tolist() for each in (listens, shares, lost)), strict=True):
             key = f"{name.replace('-', '_')}_{which}_{bucket.replace('-', '_to_').replace('+', '_up')}"
-            report.figures |= {f"{key}_completed": share, f"{key}_listens": n}
-        shown = [
-            f"{share:.1%} of {n:,}" if n else "" for n, share in zip(listens.tolist(), shares.tolist(), strict=True)
-        ]
+            report.figures |= {f"{key}_completed": share, f"{key}_listens": n, f"{key}_regret": regret}
+            shown.append(f"{share:.1%}, {regret:.2f} lost, of {n:,}" if n else "")
         sheet.rows.append((name, *shown))
     report.sheets.append(sheet)
 

@@ -1,0 +1,63 @@
+"""A factorisation machine for skips, on the features that our ranker gets and on identities, and its mean with another model.
+
+Identities are what is known when a play begins: whose it is, its track and artist, and those of the play before. As all else here, each is
+predicted before it is learnt, so that a track's own outcome says nothing of itself.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from online_models.dense_logistic import DenseLogisticRegressions, sigmoid
+from online_models.factorisation_machine import FactorisationMachines, Slots, slot_of
+from segue.evaluation.skip_log import Doubles, SkipLog
+from segue.evaluation.skip_peers import PRIOR
+from streams.messages import ListeningEvent, Track
+
+FIELDS = ("listener", "track", "artist", "previous_track", "previous_artist")
+
+
+def identities_of(plays: Sequence[ListeningEvent], tracks: Sequence[Track]) -> Slots:
+    """The slots of each play's identities, intp[n, len(FIELDS)].
+
+    >>> plays = [ListeningEvent(f"e{n}", n, "ann", track_id, "play") for n, track_id in enumerate(("t1", "t2"))]
+    >>> first, second = identities_of(plays, []).tolist()
+    >>> second[3] == slot_of("previous_track", "t1"), first[3] == slot_of("previous_track", "")
+    (True, True)
+    """
+    artists = {track.track_id: track.artist_id or "" for track in tracks}
+    last: dict[str, tuple[str, str]] = {}
+    rows = list[list[int]]()
+    for play in plays:
+        now = play.track_id, artists.get(play.track_id, "")
+        values = (play.user_id, *now, *last.get(play.user_id, ("", "")))
+        rows.append([slot_of(field, value) for field, value in zip(FIELDS, values, strict=True)])
+        last[play.user_id] = now
+    return np.array(rows, np.intp).reshape(-1, len(FIELDS))
+
+
+def factorisation_machine(log: SkipLog, seed: int) -> Doubles:
+    """Predicting and learning in its micro-batches."""
+    return _learn(FactorisationMachines(log.x.shape[1], priors=[PRIOR], seed=seed), log, log.identities)
+
+
+def newton(log: SkipLog) -> Doubles:
+    """Our ranker's skips alone, outside of its processor: what it costs on its own."""
+    return _learn(DenseLogisticRegressions(log.x.shape[1], priors=[PRIOR]), log)
+
+
+def _learn(model: Any, log: SkipLog, *identities: Slots) -> Doubles:
+    labels = log.skipped[:, None]
+    predicted: Doubles = model.learn_many(log.x, labels, np.ones(labels.shape), *identities)[:, 0]
+    return predicted
+
+
+def mean_of(first: Doubles, second: Doubles) -> Doubles:
+    """The chance of the mean of two chances' log odds.
+
+    >>> mean_of(np.array([0.5, 0.9]), np.array([0.5, 0.1])).round(6).tolist()
+    [0.5, 0.5]
+    """
+    chances = np.clip(np.stack([first, second]), 1e-9, 1.0 - 1e-9)
+    return sigmoid(np.log(chances / (1.0 - chances)).mean(0))

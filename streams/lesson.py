@@ -20,8 +20,11 @@ from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
 
 COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks")
-LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing as many
+LIKE_SAMPLE = 4  # one play in so many is a negative example of a like and of a save, weighing as many
 COMPLETE = 90  # percent heard that are the whole track
+LATE_MS = (
+    30_000  # who leaves after so long, and not at the end, skips late; who says `skip` means whoever produces the event
+)
 HISTORY = 20  # tracks heard before a play that it is learnt from
 Whole = NDArray[np.int64]
 _EMPTY = np.zeros(0, np.int32)
@@ -34,7 +37,7 @@ class Ranked(NamedTuple):
     """
 
     x: Doubles
-    labels: NDArray[np.bool_]
+    labels: Doubles
     weights: Doubles
     predicted: Doubles
     plays: NDArray[np.bool_]
@@ -75,7 +78,7 @@ class Lesson:
         self._context: list[tuple[float, ...]] = []
         self._memory: list[tuple[float, ...]] = []
         self._example_rows: list[int] = []
-        self._events: list[tuple[int, int, int, int]] = []  # kind, share, mark, at_ms of each example
+        self._events: list[tuple[int, int, int, int, int]] = []  # kind, share, mark, at_ms, played_ms of each example
         self._counted: list[tuple[int, int, float]] = []  # row, column, how much
         self._heard: list[list[str]] = []  # before each positive play: what was heard, oldest first
         self._heard_rows: list[int] = []
@@ -88,7 +91,7 @@ class Lesson:
             self._context.append(context_of(listener, event.start_ms, hour))
             self._memory.append(memory_of(listener, event.track_id, event.artist_id))
             self._example_rows.append(row)
-            self._events.append((event.kind, event.share, event.mark, event.at_ms))
+            self._events.append((event.kind, event.share, event.mark, event.at_ms, event.played_ms))
         self._counted.append((row, COLUMN[COUNTER_OF_KIND[event.kind]], 1.0))
         before = listener.heard[-HISTORY:]
         heard = listener.learn_one(event)
@@ -106,7 +109,7 @@ class Lesson:
 
     def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
-        events = np.array(self._events, np.int64).reshape(-1, 4), np.array(self._example_rows, np.int32)
+        events = np.array(self._events, np.int64).reshape(-1, 5), np.array(self._example_rows, np.int32)
         self._rank(*events)
         pairs_from, pairs_to, weights = self._follow()
         if sum(map(len, self._targets)) >= self.tower_batch:
@@ -143,17 +146,20 @@ class Lesson:
         if not len(events):
             self.ranked = None
             return
-        (kinds, shares, marks, _), context = events.T, np.array(self._context, np.float64)
+        (kinds, shares, marks, _, played_ms), context = events.T, np.array(self._context, np.float64)
         x = features(context, np.array(self._memory, np.float64), tracks_of(self.replica.table, rows, context[:, 0]))
-        played, skipped = kinds == PLAY, kinds == SKIP
+        played, skipped, liked = kinds == PLAY, kinds == SKIP, kinds == LIKE
         heard = played | skipped
+        saved, sampled = ~heard & ~liked, LIKE_SAMPLE * (heard & (marks % LIKE_SAMPLE == 0))
         of = {  # labels and weights of each objective
             "complete": (played & (shares >= COMPLETE), heard),
             "skip": (skipped, heard),
-            "like": (~heard, np.where(heard, LIKE_SAMPLE * (marks % LIKE_SAMPLE == 0), 1)),
+            "late_skip": (heard & (shares < COMPLETE) & (played_ms >= LATE_MS), heard),
+            "share_heard": (shares / 100.0, heard),
+            "like": (liked, sampled + liked),
+            "save": (saved, sampled + saved),
         }
-        labels, weights = (np.stack([of[name][each] for name in OBJECTIVES], 1) for each in (0, 1))
-        weights = weights.astype(np.float64)
+        labels, weights = (np.stack([of[name][each] for name in OBJECTIVES], 1).astype(np.float64) for each in (0, 1))
         self.ranked = Ranked(x, labels, weights, self.ranker.learn_many(x, labels, weights), heard)
 
     @property
@@ -180,7 +186,7 @@ class Lesson:
         counted = np.array(self._counted, np.float64)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
         entries = [_parts(table, rows, columns, amounts)]
-        kinds, shares, _, ended_ms = events.T
+        kinds, shares, _, ended_ms, _ = events.T
         plays = (kinds == PLAY) | (kinds == SKIP)
         if plays.any():
             rows, at_ms = example_rows[plays], ended_ms[plays].astype(np.float64)

@@ -10,7 +10,7 @@ import pytest
 from online_models.features import FEATURES
 from online_models.listener_rows import CHOICES, HEAD, PAGE
 from online_models.listeners import Listeners
-from online_models.ranker import OBJECTIVES, Ranker, RankerMix
+from online_models.ranker import OBJECTIVES, UNITS, Ranker, RankerMix
 from online_models.track import CATALOGUE, META
 from segue.errors import InputError
 from segue.growing import grown
@@ -49,7 +49,8 @@ def ranker(seed: int, examples: int) -> Ranker:
     """A ranker that has learnt so many examples."""
     made, rng = Ranker(), np.random.default_rng(seed)
     if examples:
-        made.learn_many(rng.random((examples, len(FEATURES))), rng.random((examples, 3)) < 0.4, np.ones((examples, 3)))
+        ones = np.ones((examples, len(OBJECTIVES)))
+        made.learn_many(rng.random((examples, len(FEATURES))), np.floor(rng.random(ones.shape) + 0.4), ones)
     return made
 
 
@@ -176,8 +177,8 @@ def test_new_rankers_score_as_the_old_ones_did_together(after: int) -> None:
     for name in OBJECTIVES:
         np.testing.assert_allclose(after_mix.score_many(x)[name], before.score_many(x)[name], rtol=1e-12)
         assert before.auc(name) == after_mix.auc(name)
-    assert sum(each.examples for each in new).tolist() == [500, 500, 500]  # type: ignore[attr-defined]
-    assert sum(each.histograms.sum() for each in new) == 1500
+    assert sum(each.examples for each in new).tolist() == [500] * len(OBJECTIVES)  # type: ignore[attr-defined]
+    assert sum(each.histograms.sum((1, 2)) for each in new).tolist() == (500 * UNITS).tolist()  # type: ignore[attr-defined]
     squared = [0.2 * old[0].model.optimizer.g2 + 0.8 * old[1].model.optimizer.g2] * after
     np.testing.assert_allclose([each.model.optimizer.g2 for each in new], squared)
     assert {each.model.optimizer.n_iterations for each in new} == {400}

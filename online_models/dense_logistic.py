@@ -33,19 +33,20 @@ class DenseNewton(optim.Newton):
 
     def step_many(self, w: Doubles, slopes: Doubles, x: Doubles, x_squared: Doubles) -> None:
         """Step `w` float64[k, size] along examples x float64[n, size], by the loss's slopes float64[n, k] in what `w` scores."""
-        self.g2 += (slopes * slopes).T @ x_squared
+        squares = slopes * slopes
+        self.g2 += squares.T @ x_squared
         for inverse, sharing in zip(self.inverse, self.sharing, strict=True):
-            theirs = slopes[:, sharing]
-            taught = theirs.any(1)
-            if taught.all():
-                w[sharing] -= self._step(inverse, theirs, x)
-            elif taught.any():
-                w[sharing] -= self._step(inverse, theirs[taught], x[taught])
+            sizes = np.sqrt(squares[:, sharing] @ np.full((len(sharing), 1), 1.0 / len(sharing)))
+            taught = np.flatnonzero(sizes)
+            if len(taught) == len(x):
+                w[sharing] -= self._step(inverse, slopes[:, sharing], x, sizes * x)
+            elif len(taught):
+                chosen = x[taught]
+                w[sharing] -= self._step(inverse, slopes[np.ix_(taught, sharing)], chosen, sizes[taught] * chosen)
         self.n_iterations += len(x)
 
-    def _step(self, inverse: Doubles, slopes: Doubles, x: Doubles) -> Doubles:
-        """Add examples to an inverse, in place, by the Woodbury identity; answers the models' steps, float64[slopes.shape[1], size]."""
-        gradients = np.sqrt((slopes * slopes).mean(1, keepdims=True)) * x
+    def _step(self, inverse: Doubles, slopes: Doubles, x: Doubles, gradients: Doubles) -> Doubles:
+        """Add gradients to an inverse, in place, by the Woodbury identity; answers the models' steps, float64[slopes.shape[1], size]."""
         reached = gradients @ inverse
         inner = reached @ gradients.T
         inner.flat[:: len(inner) + 1] += 1.0
@@ -54,6 +55,12 @@ class DenseNewton(optim.Newton):
         diagonal = inverse.ravel()[:: len(inverse) + 1]
         diagonal += self.drift * len(x) * (diagonal < 1.0 / self.eps)
         return steps
+
+    def loosen(self, place: int, times: float) -> None:
+        """Let what a curvature has summed count so many times less, where that leaves more than nothing known: its models go by what comes now."""
+        inverse = self.inverse[place]
+        scale = np.sqrt(np.clip(1.0 / (self.eps * np.diagonal(inverse)), 1.0, times))
+        inverse *= scale[:, None] * scale
 
     def take_squares(self, place: int) -> None:
         """Fill a curvature from the largest sums of squared gradients of its models alone, as if no two features had anything in common."""

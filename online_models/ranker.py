@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from online_models.dense_logistic import DenseLogisticRegressions, sigmoid
+from online_models.drift import Alarm, DriftWatch
 from online_models.features import FEATURES
 from online_models.track import Doubles
 
@@ -59,7 +60,9 @@ class Curvature(msgspec.Struct, frozen=True, array_like=True):
 class Ranker:
     """All objectives of one learner partition; columns of labels, weights and probabilities are in the order of OBJECTIVES.
 
+    loosened : how many times less what was learnt counts in a step once the loss has risen (`drift`); 1 for no care
     examples : int64, by objective; histograms : int64[objective, outcome, bin], how often each bin of probabilities was predicted
+    alarms : of the last lesson
 
     >>> ranker = Ranker()
     >>> x, skipped = np.full((1, len(FEATURES)), 0.5), np.array([[name == "skip" for name in OBJECTIVES]], np.float64)
@@ -69,10 +72,11 @@ class Ranker:
     (['skip'], ['complete'])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, loosened: float = 4.0) -> None:
         self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()), steps_by=STEPS_BY)
         self.examples = np.zeros(len(OBJECTIVES), np.int64)
         self.histograms = np.zeros((len(OBJECTIVES), 2, BINS), np.int64)
+        self.watch, self.loosened, self.alarms = DriftWatch(STEPS_BY), loosened, list[Alarm]()
         self._written = self.examples.copy()  # examples when the blocks were last written
         self._curved = np.zeros(len(CURVED), np.int64)  # and of all that step by a curvature, when it was
 
@@ -89,9 +93,12 @@ class Ranker:
         self.examples += (weights > 0.0).sum(0)
         places = 2 * BINS * np.arange(len(OBJECTIVES)) + np.minimum((predicted * BINS).astype(np.intp), BINS - 1)
         units, ones = weights * UNITS, np.rint(weights * labels * UNITS)
-        for outcome, each in enumerate((units - ones, ones)):
-            counted = np.bincount((places + BINS * outcome).ravel(), each.ravel(), self.histograms.size)
-            self.histograms += counted.astype(np.int64).reshape(self.histograms.shape)
+        both, amounts = np.concatenate([places, places + BINS]), np.concatenate([units - ones, ones])
+        counted = np.bincount(both.ravel(), amounts.ravel(), self.histograms.size).astype(np.int64)
+        self.histograms += counted.reshape(self.histograms.shape)
+        self.alarms = self.watch.learn_many(predicted, labels, weights)
+        for curvature in {STEPS_BY[alarm.place] for alarm in self.alarms}:
+            self.model.optimizer.loosen(curvature, self.loosened)
         return predicted
 
     def encode(self, objective: str) -> bytes:

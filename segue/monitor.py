@@ -62,6 +62,11 @@ class Monitor:
         return sum(meta.dead_letters for meta in self._metas.values())
 
     @property
+    def drifts(self) -> int:
+        """How often the log loss of an objective rose so far that its learner took care, over all partitions."""
+        return sum(meta.drifts for meta in self._metas.values())
+
+    @property
     def skip_auc(self) -> float:
         """AUC of the skip predictions so far, each made before it was learnt."""
         return self._ranker.auc("skip")

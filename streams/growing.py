@@ -134,6 +134,7 @@ class Growth:
         theirs, ours = msgspec.msgpack.decode(value, type=LearnerMeta), self._meta
         ours.events += theirs.events
         ours.duplicates += theirs.duplicates
+        ours.drifts += theirs.drifts
         ours.dead_letters += theirs.dead_letters
 
     def _shared_rankers(self) -> list[Ranker]:

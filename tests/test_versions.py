@@ -85,7 +85,10 @@ GOLDEN = {  # (key, value) of this release, or value alone
         f"019a020792a4743a7431a4743a7432c40400000000c468{_ALL_COUNTS}c40400000000c40401000000c408000000000000e03fc40401000000"
         "c4180000803f0000004000004040000080400000a0400000c040",
     ),
-    "learner meta": ("6d", "84a373657103a66576656e747309aa6475706c69636174657302ac646561645f6c65747465727301"),
+    "learner meta": (
+        "6d",
+        "85a373657103a66576656e747309aa6475706c69636174657302ac646561645f6c65747465727301a664726966747304",
+    ),
     "keeper meta": ("6d", "81a47365656e8200030509"),
     "watermark": ("77", "82b06c697374656e696e672d6576656e747305a96c697374656e65727302"),
     "block": (
@@ -227,7 +230,7 @@ def test_meta_and_watermark_rows_are_the_golden_ones() -> None:
 
     assert golden("learner meta") == (
         META,
-        msgspec.msgpack.encode(LearnerMeta(seq=3, events=9, duplicates=2, dead_letters=1)),
+        msgspec.msgpack.encode(LearnerMeta(seq=3, events=9, duplicates=2, dead_letters=1, drifts=4)),
     )
     assert golden("keeper meta") == (META, msgspec.msgpack.encode(KeeperMeta({0: 3, 5: 9})))
     assert (golden("watermark"), WATERMARK) == ((watermark.key, watermark.value), watermark.key)

@@ -141,15 +141,16 @@ def test_experiments_stay_in_their_one_partition() -> None:
 def test_counters_keep_their_sums_and_deltas_are_numbered_anew(after: int) -> None:
     growth = Growth(BEFORE, after)
     for partition in range(3):
-        meta = LearnerMeta(seq=90 + partition, events=1001 + partition, duplicates=7, dead_letters=partition)
+        meta = LearnerMeta(seq=90 + partition, events=1001 + partition, duplicates=7, dead_letters=partition, drifts=2)
         assert list(growth.place(LISTENERS_CHANGELOG, partition, {META: msgspec.msgpack.encode(meta)})) == []
 
     made = metas(growth.made_anew())
 
     assert set(range(after)) == set(made)
     assert tuple(
-        sum(getattr(each, name) for each in made.values()) for name in ("events", "duplicates", "dead_letters")
-    ) == (3006, 21, 3)
+        sum(getattr(each, name) for each in made.values())
+        for name in ("events", "duplicates", "dead_letters", "drifts")
+    ) == (3006, 21, 3, 6)
     assert {each.seq for each in made.values()} == {0}
 
 

@@ -5,6 +5,7 @@ from hashlib import blake2b
 
 import pytest
 
+from online_models.drift import Alarm
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, KINDS
 from online_models.ranker import OBJECTIVES, Ranker
@@ -605,6 +606,20 @@ def test_a_negative_example_of_a_like_weighs_for_those_left_out() -> None:
 
     assert (before - one.ranker.model.intercepts[like]) == pytest.approx(0.01 * LIKE_SAMPLE * odds / (1 + odds))
     assert (other.ranker.model.intercepts[like] - before) == pytest.approx(0.01 / (1 + odds))
+
+
+def test_a_rise_of_the_loss_is_counted_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = learner(track("t1"))
+    alarm = Alarm(OBJECTIVES.index("skip"), 0.5, 0.75)
+    with monkeypatch.context() as patch:
+        patch.setattr(one.ranker.watch, "learn_many", lambda *_: [alarm])
+        step = learn(one, event())
+    calm = learn(one, event(event_id="e2"))
+    empty = one.step([], NOW_MS)
+
+    (warning,) = step.warnings
+    assert "the log loss of skip rose from 0.500 to 0.750, by listening-events offset" in warning
+    assert (calm.warnings, empty.warnings, one.meta.drifts) == ([], [], 1)
 
 
 def personal(step: Step) -> dict[bytes, bytes | None]:

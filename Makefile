@@ -64,6 +64,7 @@ quality: install ## predict before learning, on the real logs beside the project
 	@$(BIN)/segue evaluate skips --data $(LOGS)/spotify_histories --seed 1 --json $(FIGURES)/skips.json
 	@$(BIN)/segue evaluate recall --data $(LOGS)/hetrec2011-lastfm-2k --seed 1 --json $(FIGURES)/recall.json
 	@$(BIN)/segue evaluate bandits --seed 1 --json $(FIGURES)/bandits.json
+	@$(BIN)/segue evaluate drift --seed 1 --json $(FIGURES)/drift.json --plot $(FIGURES)/drift.png
 	@$(BIN)/segue evaluate listening --seed 1 --json $(FIGURES)/listening.json --plot $(FIGURES)/listening.png
 	@for base in docs/quality/*.json; do $(BIN)/segue compare $$base $(FIGURES)/$$(basename $$base) || exit 1; done
 

@@ -18,29 +18,37 @@ from online_models.track import Doubles
 class DenseNewton(optim.Newton):
     """River's online Newton step (Hazan et al. 2007) on matrices: features that say the same share a step, whatever their scales.
 
+    steps_by : the curvature that each model steps by; an example adds to one as the root of the mean square of its slopes in all that share it
     drift : added to the diagonal of an inverse for each example that it learns, up to 1 / eps: what was learnt long ago holds less
-    inverse : float64[k, size, size], of eps * I + the sum of the gradients' outer products, by model
+    inverse : float64[curvatures, size, size], of eps * I + the sum of the gradients' outer products
     g2 : float64[k, size], sums of squared gradients: what a release before the curvature's rows goes on from
     """
 
-    def __init__(self, lr: float, shape: tuple[int, int], *, eps: float = 20.0, drift: float = 2e-7) -> None:
+    def __init__(
+        self, lr: float, size: int, steps_by: Sequence[int], *, eps: float = 20.0, drift: float = 2e-7
+    ) -> None:
         super().__init__(lr, eps)
         self.drift = drift
-        self.g2: Doubles = np.zeros(shape)
-        self.inverse: Doubles = np.tile(np.eye(shape[1]) / eps, (shape[0], 1, 1))
+        self.g2: Doubles = np.zeros((len(steps_by), size))
+        self.inverse: Doubles = np.tile(np.eye(size) / eps, (max(steps_by) + 1, 1, 1))
+        self.sharing = [[place for place, by in enumerate(steps_by) if by == one] for one in range(len(self.inverse))]
 
     def step_many(self, w: Doubles, slopes: Doubles, x: Doubles, x_squared: Doubles) -> None:
         """Step `w` float64[k, size] along examples x float64[n, size], by the loss's slopes float64[n, k] in what `w` scores."""
-        self.g2 += (slopes * slopes).T @ x_squared
-        for place in range(len(w)):
-            taught = np.flatnonzero(slopes[:, place])
-            if len(taught):
-                gradients = x[taught] * slopes[taught, place, None]
-                self._step(w[place], self.inverse[place], gradients, self.drift * len(taught))
+        squares = slopes * slopes
+        self.g2 += squares.T @ x_squared
+        for inverse, sharing in zip(self.inverse, self.sharing, strict=True):
+            sizes = np.sqrt(squares[:, sharing] @ np.full((len(sharing), 1), 1.0 / len(sharing)))
+            taught = np.flatnonzero(sizes)
+            if len(taught) == len(x):
+                w[sharing] -= self._step(inverse, slopes[:, sharing], x, sizes * x)
+            elif len(taught):
+                chosen = x[taught]
+                w[sharing] -= self._step(inverse, slopes[np.ix_(taught, sharing)], chosen, sizes[taught] * chosen)
         self.n_iterations += len(x)
 
-    def _step(self, w: Doubles, inverse: Doubles, gradients: Doubles, drift: float) -> None:
-        """One model, in place, by the Woodbury identity; gradients : float64[n, size].
+    def _step(self, inverse: Doubles, slopes: Doubles, x: Doubles, gradients: Doubles) -> Doubles:
+        """Add gradients to an inverse, in place, by the Woodbury identity; answers the models' steps, float64[slopes.shape[1], size].
 
         The inverse loses `reached.T @ inner^-1 @ reached`; the root of inner^-1 is triangular and takes half of the work.
         """
@@ -49,26 +57,34 @@ class DenseNewton(optim.Newton):
         inner.ravel()[:: len(inner) + 1] += 1.0
         root = dtrtri(dpotrf(inner.T, lower=1, clean=1, overwrite_a=1)[0], lower=1, overwrite_c=1)[0]
         half = root @ reached
-        w -= self.learning_rate * (root.sum(1) @ half)
         # symmetric, so its transpose is the column-major array that BLAS adds to in place
         dgemm(-1.0, half.T, half.T, trans_b=1, beta=1.0, c=inverse.T, overwrite_c=1)
-        diagonal = inverse.ravel()[:: len(w) + 1]
-        diagonal += drift * (diagonal < 1.0 / self.eps)
+        steps: Doubles = self.learning_rate * (slopes.T @ x @ inverse)
+        diagonal = inverse.ravel()[:: len(inverse) + 1]
+        diagonal += self.drift * len(x) * (diagonal < 1.0 / self.eps)
+        return steps
 
-    def take_squares(self, place: int, squares: Doubles) -> None:
-        """Go on from the sums of squared gradients alone, as if no two features had anything in common."""
-        self.g2[place], self.inverse[place] = squares, np.diag(1.0 / (self.eps + squares))
+    def loosen(self, place: int, times: float) -> None:
+        """Let what a curvature has summed count so many times less, where that leaves more than nothing known: its models go by what comes now."""
+        inverse = self.inverse[place]
+        scale = np.sqrt(np.clip(1.0 / (self.eps * np.diagonal(inverse)), 1.0, times))
+        inverse *= scale[:, None] * scale
+
+    def take_squares(self, place: int) -> None:
+        """Fill a curvature from the largest sums of squared gradients of its models alone, as if no two features had anything in common."""
+        self.inverse[place] = np.diag(1.0 / (self.eps + self.g2[self.sharing[place]].max(0)))
 
 
 class DenseLogisticRegressions:
-    """Logistic regressions over the same `size` features, one for each prior.
+    """Logistic regressions over the same `size` features, one for each prior; a label may be a share, whose mean is then predicted.
 
-    priors : the rates of True before anything is learnt
+    priors : the rates of 1 before anything is learnt
+    steps_by : the curvature that each steps by (`DenseNewton`); its own without it
     batch : examples of a micro-batch
     w : float64[len(priors), size]
 
     >>> models = DenseLogisticRegressions(2, priors=[0.5, 0.5])
-    >>> x, labels, weights = np.array([[1.0, 0.0]]), np.array([[True, False]]), np.array([[1.0, 0.0]])
+    >>> x, labels, weights = np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]])
     >>> for _ in range(50):
     ...     before = models.learn_many(x, labels, weights)
     >>> bool(before[0, 0] > 0.7), float(before[0, 1])  # an example of weight 0 is none
@@ -80,6 +96,7 @@ class DenseLogisticRegressions:
         size: int,
         *,
         priors: Sequence[float],
+        steps_by: Sequence[int] | None = None,
         lr: float = 1.0,
         intercept_lr: float = 0.01,
         clip_gradient: float = 2.0,
@@ -90,16 +107,16 @@ class DenseLogisticRegressions:
         self.intercepts: Doubles = np.log(rates / (1.0 - rates))
         self.w: Doubles = np.zeros((len(rates), size))
         self.intercept_lr, self.clip_gradient, self.batch = intercept_lr, clip_gradient, batch
-        self.optimizer = DenseNewton(lr, (len(rates), size), drift=drift)
+        self.optimizer = DenseNewton(lr, size, range(len(rates)) if steps_by is None else steps_by, drift=drift)
 
     def predict_many(self, x: Doubles) -> Doubles:
-        """The probabilities of True, float64[n, len(priors)], of x float64[n, size]."""
+        """The probabilities of 1, float64[n, len(priors)], of x float64[n, size]."""
         return sigmoid(x @ self.w.T + self.intercepts)
 
-    def learn_many(self, x: Doubles, y: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", weights: Doubles) -> Doubles:
+    def learn_many(self, x: Doubles, y: Doubles, weights: Doubles) -> Doubles:
         """Predict and learn examples in their order; answers the probabilities from before each micro-batch, float64[n, len(priors)].
 
-        x : float64[n, size]; y, weights : bool, float64[n, len(priors)]
+        x : float64[n, size]; y, weights : float64[n, len(priors)], y from 0 to 1
         """
         x_squared, predicted = x * x, np.empty(y.shape)
         for start in range(0, len(x), self.batch):

@@ -1,5 +1,8 @@
 """The ranker: one logistic regression per objective, online Newton steps: all examples of a step, in their order, in micro-batches.
 
+What an event is an example of is said in `streams.lesson`. `share_heard` is a mean, not a chance: its regression is logistic too, with the share as
+its label (Papke & Wooldridge 1996), since a linear one would leave [0, 1], and most listens are heard to their end or left at once.
+
 A block of the topic `ranker-weights` is one objective's weights of one learner partition, with the number of examples that they saw and a
 histogram of predictions by outcome, made before learning. Blocks of all partitions are averaged by examples (`RankerMix`), which is what
 serving multiplies candidates with; Hazan et al. 2007 for the steps, McMahan et al. 2017 for the averaging. A block's curvature, which only
@@ -10,22 +13,30 @@ from collections.abc import Iterable
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from online_models.dense_logistic import DenseLogisticRegressions, sigmoid
+from online_models.drift import Alarm, DriftWatch
 from online_models.features import FEATURES
 from online_models.track import Doubles
 
-PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02}
+PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02, "save": 0.01, "late_skip": 0.1, "share_heard": 0.65}
 OBJECTIVES = tuple(PRIORS)
+CURVED = ("complete", "like")  # objectives after which a curvature's row is named: the first that steps by it
+STEPS_BY = (0, 0, 1, 1, 0, 0)  # those that learn from every play step by one curvature, likes and saves by another
+UNITS = np.array(
+    [100 if name == "share_heard" else 1 for name in OBJECTIVES]
+)  # that an example adds to a histogram: a share is in percent
 BINS = 200
 BLOCK = b"r"
 CURVATURE = "/curvature"  # after the name of an objective
 _CURVATURE_SHARE = 0.01
 _VERSION = b"\x01"
+Whole = NDArray[np.int64]
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """One objective's state: weights and squared gradients float64[features], histogram int64[2, BINS] by outcome.
+    """One objective's state: weights and squared gradients float64[features], histogram int64[2, BINS] by outcome, of examples by their weight.
 
     iterations : the optimiser's clock, one for all objectives
     """
@@ -40,7 +51,7 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Curvature(msgspec.Struct, frozen=True, array_like=True):
-    """The inverse of an objective's sum of outer products of gradients: float32, the upper triangle, row by row."""
+    """The inverse of a sum of outer products of gradients, of the objectives that step by it: float32, the upper triangle, row by row."""
 
     features: list[str]
     inverse: bytes
@@ -49,38 +60,45 @@ class Curvature(msgspec.Struct, frozen=True, array_like=True):
 class Ranker:
     """All objectives of one learner partition; columns of labels, weights and probabilities are in the order of OBJECTIVES.
 
+    loosened : how many times less what was learnt counts in a step once the loss has risen (`drift`); 1 for no care
     examples : int64, by objective; histograms : int64[objective, outcome, bin], how often each bin of probabilities was predicted
+    alarms : of the last lesson
 
     >>> ranker = Ranker()
-    >>> x, skipped, weights = np.full((1, len(FEATURES)), 0.5), np.array([[False, True, False]]), np.array([[1.0, 1.0, 0.0]])
+    >>> x, skipped = np.full((1, len(FEATURES)), 0.5), np.array([[name == "skip" for name in OBJECTIVES]], np.float64)
+    >>> weights = np.array([[float(name in ("complete", "skip")) for name in OBJECTIVES]])
     >>> first, second = ranker.learn_many(x, skipped, weights)[0], ranker.predict_many(x)[0]
-    >>> (second > first).tolist(), (second < first).tolist()
-    ([False, True, False], [True, False, False])
+    >>> [name for name, more in zip(OBJECTIVES, second > first) if more], [name for name, less in zip(OBJECTIVES, second < first) if less]
+    (['skip'], ['complete'])
     """
 
-    def __init__(self) -> None:
-        self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()))
+    def __init__(self, *, loosened: float = 4.0) -> None:
+        self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()), steps_by=STEPS_BY)
         self.examples = np.zeros(len(OBJECTIVES), np.int64)
         self.histograms = np.zeros((len(OBJECTIVES), 2, BINS), np.int64)
+        self.watch, self.loosened, self.alarms = DriftWatch(STEPS_BY), loosened, list[Alarm]()
         self._written = self.examples.copy()  # examples when the blocks were last written
-        self._curved = self.examples.copy()  # and when their curvatures were
+        self._curved = np.zeros(len(CURVED), np.int64)  # and of all that step by a curvature, when it was
 
     def predict_many(self, x: Doubles) -> Doubles:
         """Probabilities, float64[n, len(OBJECTIVES)], of x float64[n, len(FEATURES)]."""
         return self.model.predict_many(x)
 
-    def learn_many(
-        self, x: Doubles, labels: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", weights: Doubles
-    ) -> Doubles:
+    def learn_many(self, x: Doubles, labels: Doubles, weights: Doubles) -> Doubles:
         """Predict, then learn, in order; answers the probabilities from before each micro-batch, float64[n, len(OBJECTIVES)].
 
-        x : float64[n, len(FEATURES)]; labels, weights : bool, float64[n, len(OBJECTIVES)]; a weight of 0: no example of that objective
+        x : float64[n, len(FEATURES)]; labels, weights : float64[n, len(OBJECTIVES)], labels from 0 to 1; a weight of 0: no example of that objective
         """
         predicted = self.model.learn_many(x, labels, weights)
-        taught = weights > 0.0
-        self.examples += taught.sum(0)
-        bins = np.minimum((predicted[taught] * BINS).astype(np.intp), BINS - 1)
-        np.add.at(self.histograms, (np.nonzero(taught)[1], labels[taught].astype(np.intp), bins), 1)
+        self.examples += (weights > 0.0).sum(0)
+        places = 2 * BINS * np.arange(len(OBJECTIVES)) + np.minimum((predicted * BINS).astype(np.intp), BINS - 1)
+        units, ones = weights * UNITS, np.rint(weights * labels * UNITS)
+        both, amounts = np.concatenate([places, places + BINS]), np.concatenate([units - ones, ones])
+        counted = np.bincount(both.ravel(), amounts.ravel(), self.histograms.size).astype(np.int64)
+        self.histograms += counted.reshape(self.histograms.shape)
+        self.alarms = self.watch.learn_many(predicted, labels, weights)
+        for curvature in {STEPS_BY[alarm.place] for alarm in self.alarms}:
+            self.model.optimizer.loosen(curvature, self.loosened)
         return predicted
 
     def encode(self, objective: str) -> bytes:
@@ -98,47 +116,43 @@ class Ranker:
         return _VERSION + msgspec.msgpack.encode(block)
 
     def encode_curvature(self, objective: str) -> bytes:
-        """An objective's curvature as a row."""
-        inverse = self.model.optimizer.inverse[OBJECTIVES.index(objective)]
+        """The curvature that is named after an objective, as a row."""
+        inverse = self.model.optimizer.inverse[CURVED.index(objective)]
         triangle = inverse[np.triu_indices(len(inverse))].astype(np.float32)
         return _VERSION + msgspec.msgpack.encode(Curvature(list(FEATURES), triangle.tobytes()))
 
     def changed_rows(self) -> dict[bytes, bytes]:
         """Blocks that have changed since the last call, with the curvatures that have changed enough; goes on from those as they are written."""
         rows = dict[bytes, bytes]()
-        for place, name in enumerate(OBJECTIVES):
-            seen = self.examples[place]
-            if seen == self._written[place]:
-                continue
+        for name in np.array(OBJECTIVES)[self.examples != self._written].tolist():
             rows[BLOCK + name.encode()] = self.encode(name)
-            if seen - self._curved[place] >= _CURVATURE_SHARE * seen:
-                rows[BLOCK + (name + CURVATURE).encode()] = curvature = self.encode_curvature(name)
-                self.model.optimizer.inverse[place] = self._inverse(curvature)
-                self._curved[place] = seen
+        curved = np.bincount(STEPS_BY, self.examples).astype(np.int64)
+        for place in np.flatnonzero(curved - self._curved >= np.maximum(1.0, _CURVATURE_SHARE * curved)).tolist():
+            rows[BLOCK + (CURVED[place] + CURVATURE).encode()] = curvature = self.encode_curvature(CURVED[place])
+            self.model.optimizer.inverse[place] = self._inverse(curvature)
+            self._curved[place] = curved[place]
         self._written = self.examples.copy()
         return rows
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Go on from a row of this partition; one of an objective that is no more is left alone, features that are new start at zero."""
-        name = key[1:].decode()
+        name, model = key[1:].decode(), self.model
         objective = name.removesuffix(CURVATURE)
-        if value is None or objective not in OBJECTIVES:
+        if value is None or objective not in (CURVED if name.endswith(CURVATURE) else OBJECTIVES):
             return
-        place, model = OBJECTIVES.index(objective), self.model
         if name.endswith(CURVATURE):
+            place = CURVED.index(objective)
             model.optimizer.inverse[place] = self._inverse(value)
             self._curved[place] = max(1, self._curved[place])
             return
-        block = decode_block(value)
+        place, block = OBJECTIVES.index(objective), decode_block(value)
         self.examples[place] = self._written[place] = block.examples
         model.intercepts[place] = block.intercept
         model.optimizer.n_iterations = max(model.optimizer.n_iterations, block.iterations)
         model.w[place] = _in_order(block, block.weights)
-        squares = _in_order(block, block.squared)
-        if self._curved[place]:
-            model.optimizer.g2[place] = squares
-        else:
-            model.optimizer.take_squares(place, squares)
+        model.optimizer.g2[place] = _in_order(block, block.squared)
+        if not self._curved[STEPS_BY[place]]:
+            model.optimizer.take_squares(STEPS_BY[place])
         self.histograms[place] = _histogram(block)
 
     def _inverse(self, value: bytes) -> Doubles:
@@ -190,9 +204,14 @@ class RankerMix:
 
     def auc(self, objective: str) -> float:
         """AUC over everything that the partitions predicted before they learnt it; nan where there were not both outcomes."""
-        return auc_of_histogram(
-            sum((_histogram(block) for block in self.blocks[objective].values()), np.zeros((2, BINS), np.int64))
-        )
+        return auc_of_histogram(self._predicted(objective))
+
+    def calibration_error(self, objective: str) -> float:
+        """The calibration error of the same predictions; nan where there were none."""
+        return calibration_of_histogram(self._predicted(objective))
+
+    def _predicted(self, objective: str) -> Whole:
+        return sum((_histogram(block) for block in self.blocks[objective].values()), np.zeros((2, BINS), np.int64))
 
 
 def check_version(value: bytes) -> None:
@@ -209,7 +228,7 @@ def decode_block(value: bytes) -> Block:
     return msgspec.msgpack.decode(value[1:], type=Block)
 
 
-def auc_of_histogram(histogram: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
+def auc_of_histogram(histogram: Whole) -> float:
     """Area under the ROC curve from counts by predicted probability, [outcome, bin]; ties within a bin count half."""
     negatives, positives = histogram.astype(np.float64)
     pairs = positives.sum() * negatives.sum()
@@ -217,12 +236,20 @@ def auc_of_histogram(histogram: np.ndarray[tuple[int, ...], np.dtype[np.int64]])
     return float((positives * (below + negatives / 2.0)).sum() / pairs) if pairs else float("nan")
 
 
+def calibration_of_histogram(histogram: Whole) -> float:
+    """Expected calibration error over 20 bins of equal width, of counts by predicted probability, [outcome, bin]; each was predicted the middle of its bin."""
+    count, size = histogram.sum(0), histogram.shape[1]
+    predicted = count * (np.arange(size) + 0.5) / size
+    distance = np.abs((predicted - histogram[1]).reshape(20, -1).sum(1))
+    return float(distance.sum() / count.sum()) if count.any() else float("nan")
+
+
 def auc_of(blocks: Iterable[bytes]) -> float:
     """AUC over several blocks of one objective, as they lie in `ranker-weights`."""
     return auc_of_histogram(sum((_histogram(decode_block(block)) for block in blocks), np.zeros((2, BINS), np.int64)))
 
 
-def _histogram(block: Block) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def _histogram(block: Block) -> Whole:
     return np.frombuffer(block.histogram, np.int64).reshape(2, BINS)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from online_models.ranker import BLOCK, RankerMix
+from online_models.ranker import BLOCK, OBJECTIVES, RankerMix
 from online_models.track import META
 from streams.messages import DeadLetter
 from streams.processor import LearnerMeta
@@ -62,9 +62,19 @@ class Monitor:
         return sum(meta.dead_letters for meta in self._metas.values())
 
     @property
+    def drifts(self) -> int:
+        """How often the log loss of an objective rose so far that its learner took care, over all partitions."""
+        return sum(meta.drifts for meta in self._metas.values())
+
+    @property
     def skip_auc(self) -> float:
         """AUC of the skip predictions so far, each made before it was learnt."""
         return self._ranker.auc("skip")
+
+    @property
+    def calibration_errors(self) -> dict[str, float]:
+        """Of each objective, over everything that was predicted of it before it was learnt."""
+        return {name: self._ranker.calibration_error(name) for name in OBJECTIVES}
 
     def _apply(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         for key, value in rows:

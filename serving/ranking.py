@@ -5,20 +5,19 @@ import numpy as np
 from online_models.features import features_of
 from serving.slate import Candidates, Query, Ranked
 
+SIGNS = {"complete": 1.0, "skip": -1.0, "late_skip": -1.0, "share_heard": 1.0, "like": 1.0, "save": 1.0}
+
 
 def rank(query: Query, candidates: Candidates) -> Ranked:
-    """Score and sort. utility = next * share + complete * p - skip * p + like * p, by the surface's weights."""
+    """Score and sort. utility = next * share + what each objective adds, or a skip takes away: the surface's weight * probability."""
     replica, weights = query.replica, query.surface.weights
     objectives = replica.ranker.score_many(
         features_of(query.listener, replica.table, candidates.rows, query.at_ms, query.hour)
     )
-    share = candidates.fused / max(candidates.fused.max(initial=0.0), 1e-12)
-    utility = (
-        weights["next"] * share
-        + weights["complete"] * objectives["complete"]
-        - weights["skip"] * objectives["skip"]
-        + weights["like"] * objectives["like"]
-    )
+    utility = weights["next"] * (candidates.fused / max(candidates.fused.max(initial=0.0), 1e-12))
+    for name, sign in SIGNS.items():
+        if weights[name]:
+            utility += sign * weights[name] * objectives[name]
     return Ranked(candidates, utility, objectives).take(np.argsort(-utility, kind="stable"))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from online_models import listener_rows, track
 from online_models.listener_rows import CHOICES, HEAD, PAGE, user_of
-from online_models.ranker import OBJECTIVES, Ranker
+from online_models.ranker import CURVED, OBJECTIVES, Ranker
 from online_models.track import CATALOGUE, COUNTS, META, NEIGHBOURS, VECTORS
 from streams.deltas import keeper_of
 from streams.partitioning import partition_of
@@ -134,6 +134,7 @@ class Growth:
         theirs, ours = msgspec.msgpack.decode(value, type=LearnerMeta), self._meta
         ours.events += theirs.events
         ours.duplicates += theirs.duplicates
+        ours.drifts += theirs.drifts
         ours.dead_letters += theirs.dead_letters
 
     def _shared_rankers(self) -> list[Ranker]:
@@ -156,9 +157,10 @@ class Growth:
                 ranker.model.optimizer.g2[objective] = of @ np.stack(
                     [each.model.optimizer.g2[objective] for each in old]
                 )
-                inverses = np.stack([each.model.optimizer.inverse[objective] for each in old])
-                ranker.model.optimizer.inverse[objective] = np.tensordot(of, inverses, 1)
                 ranker.model.intercepts[objective] = of @ np.stack([each.model.intercepts[objective] for each in old])
+                if objective < len(CURVED):
+                    inverses = np.stack([each.model.optimizer.inverse[objective] for each in old])
+                    ranker.model.optimizer.inverse[objective] = np.tensordot(of, inverses, 1)
         return made
 
 

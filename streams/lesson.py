@@ -22,14 +22,17 @@ from streams.deltas import TrackReplica
 
 COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks")
 _COLUMN_OF_KIND = [COLUMN[counter] for counter in COUNTER_OF_KIND]
-LIKE_SAMPLE = 4  # one play in so many is a negative example of a like, weighing as many
+LIKE_SAMPLE = 4  # one play in so many is a negative example of a like and of a save, weighing as many
 COMPLETE = 90  # percent heard that are the whole track
+LATE_MS = (
+    30_000  # who leaves after so long, and not at the end, skips late; who says `skip` means whoever produces the event
+)
 HISTORY = 20  # tracks heard before a play that it is learnt from
 Whole = NDArray[np.int64]
 Places = NDArray[np.intp]
 _EMPTY = np.zeros(0, np.int32)
 # what waits for the end of the step is packed at once: a float alive is an object of its own, and a step has sixty thousand
-_CONTEXT, _MEMORY, _EVENT = Struct(f"{len(CONTEXT)}d"), Struct(f"{len(MEMORY)}d"), Struct("5q")
+_CONTEXT, _MEMORY, _EVENT = Struct(f"{len(CONTEXT)}d"), Struct(f"{len(MEMORY)}d"), Struct("6q")
 _COUNTED = Struct("3d")
 
 
@@ -40,7 +43,7 @@ class Ranked(NamedTuple):
     """
 
     x: Doubles
-    labels: NDArray[np.bool_]
+    labels: Doubles
     weights: Doubles
     predicted: Doubles
     plays: NDArray[np.bool_]
@@ -80,7 +83,7 @@ class Lesson:
     def _clear(self) -> None:
         self._context: list[bytes] = []
         self._memory: list[bytes] = []
-        self._events: list[bytes] = []  # kind, share, mark, at_ms, row of each example
+        self._events: list[bytes] = []  # kind, share, mark, at_ms, played_ms, row of each example
         self._counted: list[bytes] = []  # row, column, how much
         self._before: list[
             str
@@ -95,7 +98,7 @@ class Lesson:
         if event.kind in (PLAY, SKIP, LIKE, SAVE, SHARE):
             self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour)))
             self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id)))
-            self._events.append(_EVENT.pack(event.kind, event.share, event.mark, event.at_ms, row))
+            self._events.append(_EVENT.pack(event.kind, event.share, event.mark, event.at_ms, event.played_ms, row))
         self._counted.append(_COUNTED.pack(row, _COLUMN_OF_KIND[event.kind], 1.0))
         before = listener.heard[: -HISTORY - 1 : -1]
         heard = listener.learn_one(event)
@@ -114,7 +117,7 @@ class Lesson:
 
     def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
-        events = np.frombuffer(b"".join(self._events), np.int64).reshape(-1, 5)
+        events = np.frombuffer(b"".join(self._events), np.int64).reshape(-1, 6)
         self._rank(events)
         pairs_from, pairs_to, weights = self._follow()
         if sum(map(len, self._targets)) >= self.tower_batch:
@@ -153,19 +156,22 @@ class Lesson:
         if not len(events):
             self.ranked = None
             return
-        kinds, shares, marks, _, rows = events.T
+        kinds, shares, marks, _, played_ms, rows = events.T
         context = np.frombuffer(b"".join(self._context)).reshape(-1, len(CONTEXT))
         memory = np.frombuffer(b"".join(self._memory)).reshape(-1, len(MEMORY))
         x = features(context, memory, tracks_of(self.replica.table, rows.astype(np.int32), context[:, 0]))
-        played, skipped = kinds == PLAY, kinds == SKIP
+        played, skipped, liked = kinds == PLAY, kinds == SKIP, kinds == LIKE
         heard = played | skipped
+        saved, sampled = ~heard & ~liked, LIKE_SAMPLE * (heard & (marks % LIKE_SAMPLE == 0))
         of = {  # labels and weights of each objective
             "complete": (played & (shares >= COMPLETE), heard),
             "skip": (skipped, heard),
-            "like": (~heard, np.where(heard, LIKE_SAMPLE * (marks % LIKE_SAMPLE == 0), 1)),
+            "late_skip": (heard & (shares < COMPLETE) & (played_ms >= LATE_MS), heard),
+            "share_heard": (shares / 100.0, heard),
+            "like": (liked, sampled + liked),
+            "save": (saved, sampled + saved),
         }
-        labels, weights = (np.stack([of[name][each] for name in OBJECTIVES], 1) for each in (0, 1))
-        weights = weights.astype(np.float64)
+        labels, weights = (np.stack([of[name][each] for name in OBJECTIVES], 1).astype(np.float64) for each in (0, 1))
         self.ranked = Ranked(x, labels, weights, self.ranker.learn_many(x, labels, weights), heard)
 
     @property
@@ -192,7 +198,7 @@ class Lesson:
         counted = np.frombuffer(b"".join(self._counted)).reshape(-1, 3)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
         entries = [(rows, columns, amounts)]
-        kinds, shares, _, ended_ms, example_rows = events.T
+        kinds, shares, _, ended_ms, _, example_rows = events.T
         plays = (kinds == PLAY) | (kinds == SKIP)
         if plays.any():
             rows, at_ms = example_rows[plays].astype(np.int32), ended_ms[plays].astype(np.float64)

@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import msgspec
 
+from online_models.drift import Alarm
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, PLAY, SKIP, Heard, Profile
 from online_models.listeners import Listeners
-from online_models.ranker import Ranker
+from online_models.ranker import OBJECTIVES, Ranker
 from online_models.track import META
 from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
@@ -51,12 +52,13 @@ TAKEN_UP = "\0"  # before the request of an offer whose track was heard: kept, s
 
 
 class LearnerMeta(msgspec.Struct):
-    """The learner's row b"m", exact: deltas sent, events learnt, repeated ones dropped, messages refused."""
+    """The learner's row b"m", exact: deltas sent, events learnt, repeated ones dropped, messages refused; and how often the ranker's loss rose."""
 
     seq: int = 0
     events: int = 0
     duplicates: int = 0
     dead_letters: int = 0
+    drifts: int = 0
 
 
 class LearnerProcessor:
@@ -116,6 +118,9 @@ class LearnerProcessor:
                 self.meta.dead_letters += 1
                 step.outputs.append(dead_letter(record, self.partition, now_ms, str(error)))
         counts = self.lesson.learn()
+        for alarm in self.ranker.alarms if self.lesson.ranked is not None else ():
+            self.meta.drifts += 1
+            step.warnings.append(_drifted(alarm, self.partition, records[-1]))
         if len(counts[0]) or len(counts[2]):
             step.rows.update([self.unsent.add(counts)])
         for listener in changed.values():
@@ -224,6 +229,13 @@ def _take_up(listener: Listener, track_id: str) -> bool:
     listener.accept(track_id)
     listener.offer(track_id, TAKEN_UP + offer)
     return True
+
+
+def _drifted(alarm: Alarm, partition: int, record: Record) -> str:
+    return (
+        f"learner {partition}: the log loss of {OBJECTIVES[alarm.place]} rose from {alarm.before:.3f} to {alarm.recently:.3f}, by "
+        f"{record.topic} offset {record.offset}: what was learnt before counts less from now on"
+    )
 
 
 def text_of(key: bytes, name: str) -> str:

@@ -39,10 +39,12 @@ class Step:
 
     rows : changelog rows by key; None is a tombstone
     outputs : messages for other topics, in order
+    warnings : what an operator should know, for the log
     """
 
     rows: dict[bytes, bytes | None] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.outputs)

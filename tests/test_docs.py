@@ -11,7 +11,7 @@ import streams.messages
 from online_models.features import FEATURES
 from online_models.listener import Listener
 from online_models.listener_rows import CHOICES, HEAD, PAGE
-from online_models.ranker import BLOCK
+from online_models.ranker import BLOCK, OBJECTIVES
 from online_models.track import CATALOGUE, COUNTERS, COUNTS, META, NEIGHBOURS, VECTORS
 from segue.cli.forget import KEPT, until_name
 from segue.cli.rows import described
@@ -82,11 +82,21 @@ def test_every_section_of_the_rows_is_described() -> None:
 
 
 def test_the_table_of_features_is_the_code() -> None:
-    rows = re.findall(r"^\| (`.+?) \| (.+?) \| (.+?) \| .*\|$", page("features.md"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (`.+?) \| (.+?) \| (.+?) \| .*\|$", page("features.md").partition("## Features")[2], re.MULTILINE
+    )
     named = [name for names, _, _ in rows for name in re.findall(r"`(\w+)`", names)]
 
     assert sorted(FEATURES) == sorted(named)
     assert all(group and meaning for _, group, meaning in rows)
+
+
+def test_the_table_of_objectives_is_the_code() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| .+ \| .+ \| .+ \|$", page("features.md").partition("## Features")[0], re.MULTILINE
+    )
+
+    assert sorted(OBJECTIVES) == sorted(rows)
 
 
 def replay_figures() -> set[str]:

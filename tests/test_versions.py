@@ -14,7 +14,7 @@ import online_models.ranker
 from online_models.listener import Listener
 from online_models.listener_rows import BLOCK, KINDS, LIKE, PAGE_EVENTS, PLAY, Heard, Profile
 from online_models.listeners import Listeners
-from online_models.ranker import Ranker, RankerMix
+from online_models.ranker import OBJECTIVES, Ranker, RankerMix
 from online_models.track import COLUMN, COUNTERS, META, TrackMeta, TrackTable
 from online_models.track_rows import apply_sums, newest_sums
 from streams.deltas import KeeperMeta, TrackDelta, TrackReplica, apply_delta, decode_delta, encode_delta
@@ -85,7 +85,10 @@ GOLDEN = {  # (key, value) of this release, or value alone
         f"019a020792a4743a7431a4743a7432c40400000000c468{_ALL_COUNTS}c40400000000c40401000000c408000000000000e03fc40401000000"
         "c4180000803f0000004000004040000080400000a0400000c040",
     ),
-    "learner meta": ("6d", "84a373657103a66576656e747309aa6475706c69636174657302ac646561645f6c65747465727301"),
+    "learner meta": (
+        "6d",
+        "85a373657103a66576656e747309aa6475706c69636174657302ac646561645f6c65747465727301a664726966747304",
+    ),
     "keeper meta": ("6d", "81a47365656e8200030509"),
     "watermark": ("77", "82b06c697374656e696e672d6576656e747305a96c697374656e65727302"),
     "block": (
@@ -94,7 +97,7 @@ GOLDEN = {  # (key, value) of this release, or value alone
         "00000840c4200300000000000000010000000000000001000000000000000200000000000000",
     ),
     "curvature": (
-        "72736b69702f637572766174757265",
+        "72636f6d706c6574652f637572766174757265",
         "019292a3676170a56c696b6564c40c0000003f000080be0000803f",
     ),
 }
@@ -114,6 +117,10 @@ OLDER = {  # of a release before there were the later fields and columns
         "019792a3676170a4676f6e6507cbbfd000000000000008c410000000000000e03f0000000000002240c41000000000000000400000000000002240"
         "c420" + "00" * 32,
     ),
+    "curvature": (
+        "72736b69702f637572766174757265",
+        "019292a3676170a56c696b6564c40c0000003f000080be0000803f",
+    ),  # of each objective
 }
 
 
@@ -179,7 +186,7 @@ def two_features(monkeypatch: pytest.MonkeyPatch) -> None:
 def known_ranker() -> Ranker:
     made = Ranker()
     made.examples[1], made.model.intercepts[1], made.model.optimizer.n_iterations = 7, -0.25, 8
-    made.model.optimizer.inverse[1] = [[0.5, -0.25], [-0.25, 1]]
+    made.model.optimizer.inverse[0] = [[0.5, -0.25], [-0.25, 1]]
     made.model.w[1], made.model.optimizer.g2[1], made.histograms[1] = [0.5, -1], [2, 3], [[3, 1], [1, 2]]
     return made
 
@@ -223,7 +230,7 @@ def test_meta_and_watermark_rows_are_the_golden_ones() -> None:
 
     assert golden("learner meta") == (
         META,
-        msgspec.msgpack.encode(LearnerMeta(seq=3, events=9, duplicates=2, dead_letters=1)),
+        msgspec.msgpack.encode(LearnerMeta(seq=3, events=9, duplicates=2, dead_letters=1, drifts=4)),
     )
     assert golden("keeper meta") == (META, msgspec.msgpack.encode(KeeperMeta({0: 3, 5: 9})))
     assert (golden("watermark"), WATERMARK) == ((watermark.key, watermark.value), watermark.key)
@@ -261,7 +268,16 @@ def test_the_golden_curvature_is_read() -> None:
     ranker = Ranker()
     ranker.restore(*golden("curvature"))
 
-    assert ranker.model.optimizer.inverse[1].tolist() == [[0.5, -0.25], [-0.25, 1.0]]
+    assert ranker.model.optimizer.inverse[0].tolist() == [[0.5, -0.25], [-0.25, 1.0]]
+
+
+@pytest.mark.usefixtures("two_features")
+def test_an_older_curvature_of_an_objective_that_shares_one_is_left_alone() -> None:
+    ranker, fresh = Ranker(), Ranker()
+    ranker.restore(*golden("curvature", OLDER))
+
+    assert ranker.model.optimizer.inverse.tolist() == fresh.model.optimizer.inverse.tolist()
+    assert ranker.changed_rows() == {}
 
 
 def test_the_golden_delta_is_read() -> None:
@@ -333,7 +349,7 @@ def test_a_block_is_read_by_the_features_that_are_known(
 
     assert (ranker.model.w[1].tolist(), ranker.model.optimizer.g2[1].tolist()) == (weights, squared)
     assert (ranker.examples.tolist(), ranker.model.intercepts[1], ranker.model.optimizer.n_iterations) == (
-        [0, 7, 0],
+        [0, 7, *[0] * (len(OBJECTIVES) - 2)],
         -0.25,
         8,
     )

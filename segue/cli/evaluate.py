@@ -17,6 +17,7 @@ class ScenarioName(StrEnum):
     """What is evaluated."""
 
     bandits = "bandits"
+    drift = "drift"
     likes = "likes"
     listening = "listening"
     recall = "recall"
@@ -37,23 +38,26 @@ def register(app: typer.Typer) -> None:
         ask_every: Annotated[int, typer.Option(help="guess before every n-th like", min=1)] = 1,
         refit_days: Annotated[int, typer.Option(help="skips: days of the log between LightGBM's fits", min=1)] = 1,
         listeners: Annotated[
-            int, typer.Option(help="listening: how many are simulated, over ten times as many tracks", min=2)
+            int, typer.Option(help="drift, listening: how many are simulated, over ten times as many tracks", min=2)
         ] = 50,
         plot: Annotated[
-            Path | None, typer.Option(help="listening: where the cold-start curves go, as PNG", callback=png)
+            Path | None, typer.Option(help="drift, listening: where the curves go, as PNG", callback=png)
         ] = None,
         json_path: JsonPath = None,
     ) -> None:
         """Run a scenario beside its baselines; needs no broker.
 
         bandits: what each policy loses against the best of 100 arms in seeded worlds, and how many decisions it makes a second.
+        drift: how soon skips are predicted again once simulated listeners' tastes have turned, with the ranker's care and without; false alarms.
         likes: what is liked next in MovieLens, guessed from the whole catalogue before each like is learnt; one run, with --seed.
         listening: simulated listeners who ask each strategy for playlists in a copy of the same world; completed listens, regret, cold start.
         recall: what is found again of a held-out fifth of what Last.fm's listeners heard, after the rest was learnt in a random order; one run, with --seed.
         skips: whether each play of a log will be skipped, predicted before it is learnt; one run, with --seed.
         """
-        if plot is not None and scenario is not ScenarioName.listening:
-            raise typer.BadParameter(f"{scenario.value} draws no curves: leave --plot out, or evaluate listening")
+        if plot is not None and scenario not in (ScenarioName.drift, ScenarioName.listening):
+            raise typer.BadParameter(
+                f"{scenario.value} draws no curves: leave --plot out, or evaluate drift or listening"
+            )
         from segue.evaluation.scenarios import SCENARIOS
         from segue.evaluation.scenarios.scenario import Options
 

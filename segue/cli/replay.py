@@ -104,4 +104,6 @@ def _print(seen: "Replay", figures: dict[str, float | int | str]) -> None:
         f"skips: AUC {figures['skip_auc']:.4f}, log loss {figures['skip_log_loss']:.4f}, calibration error {figures['skip_ece']:.4f} "
         f"over {len(seen.predicted):,} plays, each predicted before it was learnt"
     )
+    errors = ", ".join(f"{name} {error:.4f}" for name, error in seen.calibration.items())
+    console.print(f"calibration error of each objective: {errors}")
     console.print(f"events {figures['events']:,}, seed {figures['seed']}, state {figures['state_hash']}")

@@ -133,5 +133,7 @@ class Show:
             "freshness_p99_ms": percentile(fresh, 99),
             "skip_rate": self.view.skip_rate(),
             "skip_auc": self.monitor.skip_auc,
+            **{f"{name}_calibration_error": error for name, error in self.monitor.calibration_errors.items()},
+            "drifts": self.monitor.drifts,
             "restarts": sum(worker.restarts for worker in self.cluster.workers),
         }

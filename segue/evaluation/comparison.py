@@ -67,6 +67,11 @@ WATCHED: dict[str, tuple[Watched, ...]] = {
         Watched("disjoint_linucb_disjoint_of_random", 0.02, lower=True),
         Watched("disjoint_thompson_disjoint_of_random", 0.02, lower=True),
     ),
+    "drift": (
+        Watched("care_log_loss_after", 0.005, lower=True),
+        Watched("care_plays_to_recover", 500, lower=True),
+        Watched("false_alarms", 0, lower=True),
+    ),
     # not the ratio to the best baseline: which baselines there are depends on the peers that are installed
     "listening": (Watched("segue_completed", 0.1),),
     "recall": (Watched("segue_recall_at_20", 0.004), Watched("channel_long_term_recall_at_20", 0.004)),

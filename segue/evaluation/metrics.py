@@ -28,8 +28,10 @@ def log_loss(predicted: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
     return float(-np.log(chance).mean())
 
 
-def calibration_error(predicted: NDArray[np.float64], label: NDArray[np.bool_], bins: int = 20) -> float:
-    """Expected calibration error: the mean distance between predicted and seen rate, over bins of equal width."""
+def calibration_error(
+    predicted: NDArray[np.float64], label: NDArray[np.bool_] | NDArray[np.float64], bins: int = 20
+) -> float:
+    """Expected calibration error: the mean distance between predicted and seen rate, or mean of what is a share, over bins of equal width."""
     if not len(label):
         return float("nan")
     place = np.minimum((predicted * bins).astype(int), bins - 1)

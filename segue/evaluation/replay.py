@@ -4,12 +4,13 @@ The baselines see the same events at the same moment: the most popular tracks, t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from online_models.colistening import score_followers
 from online_models.listener import Listener
+from online_models.ranker import OBJECTIVES
 from segue.evaluation.cluster import LocalCluster
 from segue.evaluation.metrics import auc, calibration_error, hit_rate, log_loss, ndcg
 from serving.candidates.channel import best
@@ -27,6 +28,7 @@ class Replay:
     """What a replay saw, in the order of events.
 
     predicted, skipped : of each play or skip
+    calibration : error of each objective, over all that was predicted before it was learnt
     at : number of the event of each target; ranks : place of the target in each method's list, -1 where it is not there
     """
 
@@ -35,6 +37,7 @@ class Replay:
     at: list[int]
     ranks: dict[str, list[int]]
     recommended: set[str]
+    calibration: dict[str, float] = field(default_factory=dict)
     catalogue: int = 0
     events: int = 0
     dead_letters: int = 0
@@ -49,6 +52,7 @@ class Replay:
             "skip_auc": auc(predicted, skipped),
             "skip_log_loss": log_loss(predicted, skipped),
             "skip_ece": calibration_error(predicted, skipped),
+            **{f"{name}_calibration_error": error for name, error in self.calibration.items()},
             "coverage": len(self.recommended) / max(1, self.catalogue),
             "dead_letters": self.dead_letters,
             "state_hash": self.state_hash,
@@ -81,7 +85,7 @@ def replay(
     """
     cluster = LocalCluster(seed=seed)
     catalogue = cluster.list_tracks(tracks)
-    seen = Replay([], [], [], {method: [] for method in METHODS}, set(), catalogue)
+    seen = Replay([], [], [], {method: [] for method in METHODS}, set(), catalogue=catalogue)
     plays, heard = 0, list[ListeningEvent]()
     for number, event in enumerate(events):
         if event.kind == "play":
@@ -100,6 +104,7 @@ def replay(
             progress(number + 1, seen)
     cluster.flush()
     seen.dead_letters, seen.state_hash = len(cluster.dead_letters), cluster.state_hash()
+    seen.calibration = {name: cluster.replica.ranker.calibration_error(name) for name in OBJECTIVES}
     return seen
 
 

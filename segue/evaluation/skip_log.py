@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from online_models.ranker import auc_of_histogram
+from online_models.ranker import auc_of_histogram, calibration_of_histogram
 from segue.evaluation.metrics import auc, calibration_error, log_loss, resampled
 
 Doubles = NDArray[np.float64]
@@ -59,16 +59,8 @@ class Resampled:
         return {
             "auc": np.array([auc_of_histogram(each) for each in drawn]),
             "log_loss": self._drawn @ losses / (self._drawn @ plays),
-            "ece": np.array([_calibration(each) for each in drawn]),
+            "ece": np.array([calibration_of_histogram(each) for each in drawn]),
         }
-
-
-def _calibration(histogram: NDArray[np.int64]) -> float:
-    """As `metrics.calibration_error`, each prediction taken for the middle of its bin."""
-    middle = (np.arange(BINS) + 0.5) / BINS
-    count = histogram.sum(0)
-    distance = np.abs((count * middle).reshape(20, -1).sum(1) - histogram[1].reshape(20, -1).sum(1))
-    return float(distance.sum() / count.sum())
 
 
 def interval(values: Doubles) -> tuple[float, float]:

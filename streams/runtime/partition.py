@@ -194,6 +194,8 @@ class Partition:
         if not fresh and not step:
             return
         await self.store.commit(step, {record.topic: record.offset + 1 for record in fresh})
+        for warning in step.warnings:
+            log.warning("%s", warning)
         self._ended = time.monotonic()
         for topic, offset in self.store.watermarks.items():
             self.consumer.watermarks[TP(self.store.settings.topic(topic), self.store.partition)] = offset

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from river import linear_model, optim
 
 from online_models.dense_logistic import DenseLogisticRegressions
@@ -18,28 +17,26 @@ from online_models.ranker import (
     RankerMix,
     auc_of,
     auc_of_histogram,
+    calibration_of_histogram,
     decode_block,
 )
 from online_models.track import Doubles
 
-Labels = NDArray[np.bool_]
-
-
 SKIP = OBJECTIVES.index("skip")
 
 
-def examples(size: int, seed: int) -> tuple[Doubles, Labels]:
-    """Features, and labels that depend on two of them, bool[size, 1]."""
+def examples(size: int, seed: int) -> tuple[Doubles, Doubles]:
+    """Features, and labels that depend on two of them, float64[size, 1]."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(size, len(FEATURES)))
-    return x, (x[:, [0]] - 2.0 * x[:, [3]] + rng.normal(size=(size, 1)) > 0.5)
+    return x, np.float64(x[:, [0]] - 2.0 * x[:, [3]] + rng.normal(size=(size, 1)) > 0.5)
 
 
 def by_name(values: Doubles) -> dict[str, float]:
     return dict(zip(FEATURES, values.tolist(), strict=True))
 
 
-def teach(ranker: Ranker, x: Doubles, labels: Labels, *objectives: str, weight: float = 1.0) -> Doubles:
+def teach(ranker: Ranker, x: Doubles, labels: Doubles, *objectives: str, weight: float = 1.0) -> Doubles:
     """The same labels for each objective, or for those that are named."""
     chosen = [weight * (not objectives or name in objectives) for name in OBJECTIVES]
     return ranker.learn_many(x, np.tile(labels, len(OBJECTIVES)), np.tile(chosen, (len(x), 1)))
@@ -84,13 +81,13 @@ def test_dense_model_takes_the_steps_of_rivers_own() -> None:
         linear_model.LogisticRegression(optim.Newton(1.0, 20.0), intercept_lr=0.01, clip_gradient=2.0) for _ in range(2)
     ]
     x, label = examples(400, 4)
-    labels, weights = np.hstack([label, ~label]), np.stack([1.0 + np.arange(400) % 3, np.arange(400) % 2], 1)
+    labels, weights = np.hstack([label, 1.0 - label]), np.stack([1.0 + np.arange(400) % 3, np.arange(400) % 2], 1)
     predicted = dense.learn_many(x, labels, weights)
     for values, y, w, p in zip(x, labels.tolist(), weights.tolist(), predicted, strict=True):
         for place, model in enumerate(stock):
             assert model.predict_proba_one(by_name(values))[True] == pytest.approx(p[place], abs=1e-9)
             if w[place]:
-                model.learn_one(by_name(values), y[place], w[place])
+                model.learn_one(by_name(values), bool(y[place]), w[place])
 
     for place, model in enumerate(stock):
         assert list(model.weights.values()) == pytest.approx(dense.w[place].tolist(), rel=1e-6, abs=1e-9)
@@ -112,6 +109,25 @@ def test_micro_batch_is_predicted_and_stepped_at_once() -> None:
     assert not np.allclose(whole.w, halves.w)
 
 
+def test_models_that_share_a_curvature_step_by_the_mean_of_their_squares() -> None:
+    x, label = examples(10, 7)
+    model = DenseLogisticRegressions(len(FEATURES), priors=[0.5, 0.2], steps_by=[0, 0], drift=0.0)
+    model.learn_many(x, np.hstack([label, label]), np.ones((10, 2)))
+    slopes = np.array([0.5, 0.2]) - label
+    curvature = 20.0 * np.eye(x.shape[1]) + x.T @ (x * (slopes * slopes).mean(1, keepdims=True))
+
+    np.testing.assert_allclose(model.w, -np.linalg.solve(curvature, x.T @ slopes).T, atol=1e-12)
+    np.testing.assert_allclose(model.optimizer.inverse, [np.linalg.inv(curvature)], atol=1e-12)
+
+
+def test_a_share_is_predicted_by_its_mean() -> None:
+    model, x = DenseLogisticRegressions(1, priors=[0.5]), np.array([[1.0]])
+    for share in [0.9, 0.9, 0.3] * 300:
+        model.learn_many(x, np.array([[share]]), np.ones((1, 1)))
+
+    assert model.predict_many(x)[0, 0] == pytest.approx(0.7, abs=0.02)
+
+
 def test_examples_may_come_one_by_one_or_together() -> None:
     x, label = examples(64, 8)
     together, one_by_one = (DenseLogisticRegressions(len(FEATURES), priors=[0.5], batch=1) for _ in range(2))
@@ -124,7 +140,7 @@ def test_examples_may_come_one_by_one_or_together() -> None:
 
 def test_drift_ends_at_what_was_known_in_the_beginning() -> None:
     model = DenseLogisticRegressions(3, priors=[0.5], drift=1.0)
-    model.learn_many(np.eye(3)[[0] * 40], np.ones((40, 1), np.bool_), np.ones((40, 1)))
+    model.learn_many(np.eye(3)[[0] * 40], np.ones((40, 1)), np.ones((40, 1)))
 
     assert model.optimizer.inverse[0, 1, 1] == 1.0 / 20.0
     assert model.optimizer.inverse[0, 0, 0] > 1.0 / 20.0
@@ -184,7 +200,7 @@ def test_learner_that_finds_no_curvature_goes_on_from_the_squares() -> None:
     again.restore(BLOCK + b"skip", ranker.encode("skip"))
     of = again.model.optimizer
 
-    np.testing.assert_allclose(np.diag(of.inverse[SKIP]), 1.0 / (of.eps + ranker.model.optimizer.g2[SKIP]))
+    np.testing.assert_allclose(np.diag(of.inverse[0]), 1.0 / (of.eps + ranker.model.optimizer.g2[SKIP]))
     assert predict(again, "skip", examples(9, 1)[0]).tolist() == predict(ranker, "skip", examples(9, 1)[0]).tolist()
 
 
@@ -201,24 +217,24 @@ def test_curvature_may_come_before_its_block_or_after() -> None:
 
 
 def test_curvature_is_written_where_a_hundredth_of_the_examples_is_new() -> None:
-    ranker, key = taught(300), BLOCK + b"skip/curvature"
+    ranker, key = taught(300), BLOCK + b"complete/curvature"
     written = []
     for size in (0, 2, 1):
         if size:
-            teach(ranker, *examples(size, size), "skip")
+            teach(ranker, *examples(size, size))
         written.append(key in ranker.changed_rows())
 
     assert written == [True, False, False]
-    teach(ranker, *examples(1, 3), "skip")
+    teach(ranker, *examples(1, 3))
     assert key in ranker.changed_rows()
 
 
 def test_curvature_of_another_release_is_taken_by_the_features_that_are_known() -> None:
     ranker, again = taught(100), Ranker()
-    renamed = ranker.encode_curvature("skip").replace(b"listener_rate", b"fallen_rating", 1)
-    again.restore(BLOCK + b"skip/curvature", renamed)
+    renamed = ranker.encode_curvature("complete").replace(b"listener_rate", b"fallen_rating", 1)
+    again.restore(BLOCK + b"complete/curvature", renamed)
     new = FEATURES.index("listener_rate")
-    theirs, ours = ranker.model.optimizer.inverse[SKIP], again.model.optimizer.inverse[SKIP]
+    theirs, ours = ranker.model.optimizer.inverse[0], again.model.optimizer.inverse[0]
 
     np.testing.assert_allclose(
         np.delete(np.delete(ours, new, 0), new, 1), np.delete(np.delete(theirs, new, 0), new, 1), rtol=1e-6
@@ -270,8 +286,8 @@ def test_learning_answers_the_prediction_from_before() -> None:
 
 def test_weight_counts_as_a_larger_step() -> None:
     light, heavy = Ranker(), Ranker()
-    teach(light, np.ones((1, len(FEATURES))), np.array([[False]]))
-    teach(heavy, np.ones((1, len(FEATURES))), np.array([[False]]), weight=4.0)
+    teach(light, np.ones((1, len(FEATURES))), np.zeros((1, 1)))
+    teach(heavy, np.ones((1, len(FEATURES))), np.zeros((1, 1)), weight=4.0)
 
     assert (heavy.model.intercepts < light.model.intercepts).all()
 
@@ -298,6 +314,21 @@ def test_auc_of_partitions_counts_all_of_their_predictions() -> None:
 
     assert auc_of(blocks) == mixed(few, many).auc("skip")
     assert sum(decode_block(block).examples for block in blocks) == 550
+
+
+def test_calibration_error_is_the_distance_of_what_was_predicted_from_what_came() -> None:
+    ranker, place = Ranker(), OBJECTIVES.index("share_heard")
+    x, weights = np.zeros((1, len(FEATURES))), np.array([[float(name == "share_heard") for name in OBJECTIVES]])
+    ranker.model.intercept_lr = 0.0
+    for share in (0.2, 0.5, 0.61):
+        ranker.learn_many(x, np.full((1, len(OBJECTIVES)), share), weights)
+
+    assert ranker.histograms[place].sum(1).tolist() == [300 - 131, 131]
+    assert calibration_of_histogram(ranker.histograms[place]) == pytest.approx(
+        PRIORS["share_heard"] - 1.31 / 3, abs=0.003
+    )
+    assert mixed(ranker).calibration_error("share_heard") == calibration_of_histogram(ranker.histograms[place])
+    assert np.isnan(RankerMix().calibration_error("skip"))
 
 
 def test_auc_of_nothing_is_not_a_number() -> None:

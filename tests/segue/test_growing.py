@@ -10,7 +10,7 @@ import pytest
 from online_models.features import FEATURES
 from online_models.listener_rows import CHOICES, HEAD, PAGE
 from online_models.listeners import Listeners
-from online_models.ranker import OBJECTIVES, Ranker, RankerMix
+from online_models.ranker import OBJECTIVES, UNITS, Ranker, RankerMix
 from online_models.track import CATALOGUE, META
 from segue.errors import InputError
 from segue.growing import grown
@@ -49,7 +49,8 @@ def ranker(seed: int, examples: int) -> Ranker:
     """A ranker that has learnt so many examples."""
     made, rng = Ranker(), np.random.default_rng(seed)
     if examples:
-        made.learn_many(rng.random((examples, len(FEATURES))), rng.random((examples, 3)) < 0.4, np.ones((examples, 3)))
+        ones = np.ones((examples, len(OBJECTIVES)))
+        made.learn_many(rng.random((examples, len(FEATURES))), np.floor(rng.random(ones.shape) + 0.4), ones)
     return made
 
 
@@ -140,15 +141,16 @@ def test_experiments_stay_in_their_one_partition() -> None:
 def test_counters_keep_their_sums_and_deltas_are_numbered_anew(after: int) -> None:
     growth = Growth(BEFORE, after)
     for partition in range(3):
-        meta = LearnerMeta(seq=90 + partition, events=1001 + partition, duplicates=7, dead_letters=partition)
+        meta = LearnerMeta(seq=90 + partition, events=1001 + partition, duplicates=7, dead_letters=partition, drifts=2)
         assert list(growth.place(LISTENERS_CHANGELOG, partition, {META: msgspec.msgpack.encode(meta)})) == []
 
     made = metas(growth.made_anew())
 
     assert set(range(after)) == set(made)
     assert tuple(
-        sum(getattr(each, name) for each in made.values()) for name in ("events", "duplicates", "dead_letters")
-    ) == (3006, 21, 3)
+        sum(getattr(each, name) for each in made.values())
+        for name in ("events", "duplicates", "dead_letters", "drifts")
+    ) == (3006, 21, 3, 6)
     assert {each.seq for each in made.values()} == {0}
 
 
@@ -176,8 +178,8 @@ def test_new_rankers_score_as_the_old_ones_did_together(after: int) -> None:
     for name in OBJECTIVES:
         np.testing.assert_allclose(after_mix.score_many(x)[name], before.score_many(x)[name], rtol=1e-12)
         assert before.auc(name) == after_mix.auc(name)
-    assert sum(each.examples for each in new).tolist() == [500, 500, 500]  # type: ignore[attr-defined]
-    assert sum(each.histograms.sum() for each in new) == 1500
+    assert sum(each.examples for each in new).tolist() == [500] * len(OBJECTIVES)  # type: ignore[attr-defined]
+    assert sum(each.histograms.sum((1, 2)) for each in new).tolist() == (500 * UNITS).tolist()  # type: ignore[attr-defined]
     squared = [0.2 * old[0].model.optimizer.g2 + 0.8 * old[1].model.optimizer.g2] * after
     np.testing.assert_allclose([each.model.optimizer.g2 for each in new], squared)
     assert {each.model.optimizer.n_iterations for each in new} == {400}

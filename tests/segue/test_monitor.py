@@ -37,7 +37,7 @@ def test_a_dead_letter_may_be_longer_than_any_message() -> None:
 
 def test_counts_of_all_partitions_are_added() -> None:
     seen = monitor()
-    for partition, meta in enumerate((LearnerMeta(1, 10, 2, 1), LearnerMeta(1, 5, 0, 3))):
+    for partition, meta in enumerate((LearnerMeta(1, 10, 2, 1, 1), LearnerMeta(1, 5, 0, 3, 4))):
         seen._apply(LISTENERS_CHANGELOG.name, partition, [(META, msgspec.msgpack.encode(meta))])
 
-    assert (seen.events_learnt, seen.duplicates, seen.refused) == (15, 2, 4)
+    assert (seen.events_learnt, seen.duplicates, seen.refused, seen.drifts) == (15, 2, 4, 5)

@@ -406,7 +406,7 @@ def test_objectives_and_scores_come_with_a_ranked_place() -> None:
     answer = ask(world(), request(KNOWN, size=10))
 
     for slot in answer.tracks:
-        assert set(slot.objectives) == {"complete", "skip", "like"}
+        assert set(slot.objectives) == {"complete", "skip", "like", "save", "late_skip", "share_heard"}
         assert all(0.0 <= chance <= 1.0 for chance in slot.objectives.values())
 
 

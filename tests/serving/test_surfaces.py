@@ -5,6 +5,8 @@ from typing import get_args
 import msgspec
 import pytest
 
+from online_models.ranker import OBJECTIVES
+from serving.ranking import SIGNS
 from serving.surfaces import SURFACES
 from serving.surfaces.surface import Surface
 from streams.messages import Surface as SurfaceName
@@ -14,6 +16,13 @@ PLAIN = Surface("plain", {"popular": 10}, {"popular": 0.5}, {"next": 1.0, "compl
 
 def test_there_is_a_surface_for_every_name_that_a_request_may_say() -> None:
     assert set(SURFACES) == set(get_args(SurfaceName))
+
+
+@pytest.mark.parametrize("surface", SURFACES.values(), ids=lambda surface: surface.name)
+def test_every_objective_has_a_weight_that_an_experiment_may_change(surface: Surface) -> None:
+    changed = surface.changed_by({f"weights.{name}": 0.75 for name in OBJECTIVES})
+
+    assert {name: changed.weights[name] for name in SIGNS} == dict.fromkeys(OBJECTIVES, 0.75)
 
 
 @pytest.mark.parametrize(

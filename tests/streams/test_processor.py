@@ -5,6 +5,7 @@ from hashlib import blake2b
 
 import pytest
 
+from online_models.drift import Alarm
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, KINDS
 from online_models.ranker import OBJECTIVES, Ranker
@@ -557,16 +558,28 @@ def id_of_a(sampled: bool) -> str:
     return next(name for name, mark in marks if (int.from_bytes(mark, "big") % LIKE_SAMPLE == 0) is sampled)
 
 
+NEGATIVE = {name: [LIKE_SAMPLE, 0] for name in ("like", "save")}
+
+
 @pytest.mark.parametrize(
     ("kind", "played_ms", "sampled", "expected"),
-    [  # times that each objective saw False and True
-        ("play", 190_000, False, {"complete": [0, 1], "skip": [1, 0], "like": [0, 0]}),
-        ("play", 100_000, False, {"complete": [1, 0], "skip": [1, 0], "like": [0, 0]}),
-        ("play", 190_000, True, {"complete": [0, 1], "skip": [1, 0], "like": [1, 0]}),
-        ("skip", 10_000, False, {"complete": [1, 0], "skip": [0, 1], "like": [0, 0]}),
-        ("like", None, False, {"complete": [0, 0], "skip": [0, 0], "like": [0, 1]}),
-        ("save", None, True, {"complete": [0, 0], "skip": [0, 0], "like": [0, 1]}),
-        ("block", None, False, {"complete": [0, 0], "skip": [0, 0], "like": [0, 0]}),
+    [  # by objective the weight of what it saw, 0 and 1; a share is in percent
+        ("play", 190_000, False, {"complete": [0, 1], "skip": [1, 0], "late_skip": [1, 0], "share_heard": [5, 95]}),
+        ("play", 100_000, False, {"complete": [1, 0], "skip": [1, 0], "late_skip": [0, 1], "share_heard": [50, 50]}),
+        ("play", 29_000, False, {"complete": [1, 0], "skip": [1, 0], "late_skip": [1, 0], "share_heard": [86, 14]}),
+        ("play", None, False, {"complete": [0, 1], "skip": [1, 0], "late_skip": [1, 0], "share_heard": [0, 100]}),
+        (
+            "play",
+            190_000,
+            True,
+            {"complete": [0, 1], "skip": [1, 0], "late_skip": [1, 0], "share_heard": [5, 95], **NEGATIVE},
+        ),
+        ("skip", 10_000, False, {"complete": [1, 0], "skip": [0, 1], "late_skip": [1, 0], "share_heard": [95, 5]}),
+        ("skip", 30_000, False, {"complete": [1, 0], "skip": [0, 1], "late_skip": [0, 1], "share_heard": [85, 15]}),
+        ("like", None, False, {"like": [0, 1]}),
+        ("save", None, True, {"save": [0, 1]}),
+        ("share", None, True, {"save": [0, 1]}),
+        ("block", None, False, {}),
     ],
 )
 def test_what_an_event_is_an_example_of(
@@ -576,8 +589,10 @@ def test_what_an_event_is_an_example_of(
 
     learn(one, event(kind=kind, played_ms=played_ms, event_id=id_of_a(sampled)))
 
-    assert dict(zip(OBJECTIVES, one.ranker.histograms.sum(2).tolist(), strict=True)) == expected
-    assert one.ranker.examples.tolist() == [sum(seen) for seen in expected.values()]
+    assert dict(zip(OBJECTIVES, one.ranker.histograms.sum(2).tolist(), strict=True)) == {
+        name: expected.get(name, [0, 0]) for name in OBJECTIVES
+    }
+    assert one.ranker.examples.tolist() == [name in expected for name in OBJECTIVES]
     assert len(one.lesson.predicted_skips) == (kind in ("play", "skip"))
 
 
@@ -591,6 +606,20 @@ def test_a_negative_example_of_a_like_weighs_for_those_left_out() -> None:
 
     assert (before - one.ranker.model.intercepts[like]) == pytest.approx(0.01 * LIKE_SAMPLE * odds / (1 + odds))
     assert (other.ranker.model.intercepts[like] - before) == pytest.approx(0.01 / (1 + odds))
+
+
+def test_a_rise_of_the_loss_is_counted_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = learner(track("t1"))
+    alarm = Alarm(OBJECTIVES.index("skip"), 0.5, 0.75)
+    with monkeypatch.context() as patch:
+        patch.setattr(one.ranker.watch, "learn_many", lambda *_: [alarm])
+        step = learn(one, event())
+    calm = learn(one, event(event_id="e2"))
+    empty = one.step([], NOW_MS)
+
+    (warning,) = step.warnings
+    assert "the log loss of skip rose from 0.500 to 0.750, by listening-events offset" in warning
+    assert (calm.warnings, empty.warnings, one.meta.drifts) == ([], [], 1)
 
 
 def personal(step: Step) -> dict[bytes, bytes | None]:

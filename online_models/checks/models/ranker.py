@@ -8,7 +8,7 @@ from online_models.checks.checkable import Checkable, Pattern
 from online_models.checks.made_up import TIMES_MS, catalogue, hostile_listens, rows_of
 from online_models.features import FEATURES, features_of
 from online_models.listener import Listener
-from online_models.ranker import BLOCK, OBJECTIVES, Ranker, RankerMix
+from online_models.ranker import BLOCK, CURVED, OBJECTIVES, Ranker, RankerMix
 from online_models.track import Doubles
 
 _DRAWN = np.random.default_rng(5).normal(size=(32, len(FEATURES)))
@@ -26,12 +26,12 @@ def hostile_features() -> Iterator[Doubles]:
 
 def _teach(ranker: Ranker, n: int, label: bool | None = None) -> None:
     values = _DRAWN[[n % len(_DRAWN)]]
-    labels = np.full((1, len(OBJECTIVES)), values[0, 0] > 0.0 if label is None else label)
+    labels = np.full((1, len(OBJECTIVES)), float(values[0, 0] > 0.0 if label is None else label))
     ranker.learn_many(values, labels, np.full(labels.shape, 1.0 + n % 3))
 
 
 def _encode(ranker: Ranker) -> bytes:
-    return b"".join(ranker.encode(name) + ranker.encode_curvature(name) for name in OBJECTIVES)
+    return b"".join([*map(ranker.encode, OBJECTIVES), *map(ranker.encode_curvature, CURVED)])
 
 
 def _restore(ranker: Ranker) -> Ranker:
@@ -43,8 +43,8 @@ def _restore(ranker: Ranker) -> Ranker:
 
 def _hostile(ranker: Ranker) -> Iterator[Doubles]:
     for x in hostile_features():
-        labels = np.ones((len(x), len(OBJECTIVES)), np.bool_)
-        yield np.concatenate([ranker.learn_many(x, labels, np.ones(labels.shape)), ranker.predict_many(x)])
+        ones = np.ones((len(x), len(OBJECTIVES)))
+        yield np.concatenate([ranker.learn_many(x, ones, ones), ranker.predict_many(x)])
 
 
 RANKER: Checkable[Ranker] = Checkable(

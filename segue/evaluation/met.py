@@ -1,0 +1,68 @@
+"""What a ranker meets in a log of a made-up world: features, labels and weights, as the real processors make them. They do not depend on what it has learnt."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from online_models.ranker import OBJECTIVES, Ranker
+from online_models.track import Doubles
+from segue.evaluation.cluster import LocalCluster
+from streams.lesson import Ranked
+from streams.messages import ListeningEvent, Track
+
+STEP = 16  # events learnt together, as a worker learns what came during a transaction
+SKIP = OBJECTIVES.index("skip")
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """In order: features float64[n, k], labels and weights float64[n, objectives], and whether each example is a play or a skip.
+
+    at_ms : int64[n], when it happened; users : whose it is
+    """
+
+    x: Doubles
+    labels: Doubles
+    weights: Doubles
+    plays: NDArray[np.bool_]
+    at_ms: NDArray[np.int64]
+    users: list[str]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def meet(events: Sequence[ListeningEvent], tracks: Sequence[Track], seed: int, told: Callable[[float], None]) -> Met:
+    """Learn a log in its order; its events are plays, skips, likes, saves and shares alone.
+
+    told : the share of them that is learnt
+    """
+    cluster, ranked = LocalCluster(seed=seed), list[Ranked]()
+    cluster.list_tracks(tracks)
+    for start in range(0, len(events), STEP):
+        cluster.learn(events[start : start + STEP])
+        assert cluster.learner.lesson.ranked is not None
+        ranked.append(cluster.learner.lesson.ranked)
+        told(start / len(events))
+    x, labels, weights, _, plays = (np.concatenate(each) for each in zip(*ranked, strict=True))
+    at_ms = np.array([event.at_ms for event in events], np.int64)
+    return Met(x, labels, weights, plays, at_ms, [event.user_id for event in events])
+
+
+def predict(met: Met, ranker: Ranker) -> tuple[Doubles, list[int]]:
+    """What a ranker predicts of each example before it learns it, float64[n, objectives]; and at which examples its loss was seen to rise."""
+    predicted, alarms = np.empty_like(met.labels), list[int]()
+    for start in range(0, len(met), STEP):
+        part = slice(start, start + STEP)
+        predicted[part] = ranker.learn_many(met.x[part], met.labels[part], met.weights[part])
+        alarms += [start] * bool(ranker.alarms)
+    return predicted, alarms
+
+
+def skip_losses(met: Met, predicted: Doubles) -> Doubles:
+    """The log loss of each play's skip, in nats."""
+    chances = np.clip(predicted[met.plays, SKIP], 1e-9, 1.0 - 1e-9)
+    losses: Doubles = -np.log(np.where(met.labels[met.plays, SKIP] > 0.0, chances, 1.0 - chances))
+    return losses

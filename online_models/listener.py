@@ -21,7 +21,6 @@ from online_models.listener_rows import (
     UNLIKE,
     VERSION,
     Choices,
-    Head,
     Heard,
     Profile,
     WrittenHead,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from hashlib import blake2b
 
+import msgspec
 import pytest
 
 from online_models.drift import Alarm
@@ -190,7 +191,7 @@ def test_a_message_under_the_key_of_somebody_else_is_refused(key: bytes | None) 
     one = learner()
     messages = [event(), Profile(user_id="ann", country="SE"), playlist(explored=["t1"])]
 
-    step = one.step([each._replace(key=key) for each in records(messages)], NOW_MS)
+    step = one.step([msgspec.structs.replace(each, key=key) for each in records(messages)], NOW_MS)
 
     letters = dead_letters(step)
     assert [letter.topic for letter in letters] == [LISTENING_EVENTS.name, LISTENERS.name, PLAYLISTS.name]

@@ -180,8 +180,7 @@ class RankerMix:
         if key[:1] != BLOCK or value is None or objective not in (CURVED if name != objective else OBJECTIVES):
             return
         if name != objective:
-            precision: Doubles = np.linalg.inv(_inverse(value))
-            self._precisions[objective][partition] = precision
+            self._precisions[objective][partition] = np.linalg.inv(_inverse(value)).astype(np.float64)
         else:
             self.blocks[name][partition] = decode_block(value)
         self._changed = True
@@ -189,12 +188,14 @@ class RankerMix:
     def weights(self) -> tuple[Doubles, Doubles]:
         """The weights float64[len(FEATURES), len(OBJECTIVES)] and the intercepts of all partitions together; mixed once after rows have come."""
         if self._changed:
+            sums = dict[tuple[str, ...], Doubles]()
             for place in range(len(OBJECTIVES)):
-                self._mix(place)
+                self._mix(place, sums)
             self._changed = False
         return self._weights, self._intercepts
 
-    def _mix(self, place: int) -> None:
+    def _mix(self, place: int, sums: dict[tuple[str, ...], Doubles]) -> None:
+        """Mix an objective; sums : inverses of sums of precisions, which objectives share where the same partitions learnt them."""
         blocks = {
             partition: block for partition, block in sorted(self.blocks[OBJECTIVES[place]].items()) if block.examples
         }
@@ -203,11 +204,15 @@ class RankerMix:
         examples = np.array([block.examples for block in blocks.values()], np.float64)
         share, weights = examples / examples.sum(), [_in_order(block, block.weights) for block in blocks.values()]
         self._intercepts[place] = share @ np.array([block.intercept for block in blocks.values()])
-        precisions = self._precisions[CURVED[STEPS_BY[place]]]
+        curvature = CURVED[STEPS_BY[place]]
+        precisions = self._precisions[curvature]
         if len(blocks) > 1 and blocks.keys() <= precisions.keys():
-            of = [precisions[partition] for partition in blocks]
-            known = np.sum([one @ each for one, each in zip(of, weights, strict=True)], axis=0)
-            self._weights[:, place] = np.linalg.solve(np.sum(of, axis=0), known)
+            of, key = [precisions[partition] for partition in blocks], (curvature, *map(str, blocks))
+            if key not in sums:
+                sums[key] = np.linalg.inv(np.sum(of, axis=0)).astype(np.float64)
+            self._weights[:, place] = sums[key] @ np.sum(
+                [one @ each for one, each in zip(of, weights, strict=True)], axis=0
+            )
         else:
             self._weights[:, place] = share @ np.array(weights)
 
@@ -285,5 +290,7 @@ def _histogram(block: Block) -> Whole:
 
 def _in_order(block: Block, values: bytes) -> Doubles:
     """A block's float64 values in the order of FEATURES, 0 for those that it does not know."""
+    if tuple(block.features) == FEATURES:
+        return np.frombuffer(values)
     known = dict(zip(block.features, np.frombuffer(values).tolist(), strict=True))
     return np.array([known.get(name, 0.0) for name in FEATURES])

@@ -62,6 +62,7 @@ quality: install ## predict before learning, on the real logs beside the project
 	@$(BIN)/segue replay --from movielens $(LOGS)/ml-latest-small --seed 1 --ask-every 4 --json $(FIGURES)/replay-movielens.json --plot $(FIGURES)/replay-movielens.png
 	@$(BIN)/segue evaluate likes --data $(LOGS)/ml-latest-small --seed 1 --ask-every 16 --json $(FIGURES)/likes.json
 	@$(BIN)/segue evaluate skips --data $(LOGS)/spotify_histories --seed 1 --json $(FIGURES)/skips.json
+	@$(BIN)/segue evaluate mixing --seed 1 --data $(LOGS)/spotify_histories --json $(FIGURES)/mixing.json
 	@$(BIN)/segue evaluate recall --data $(LOGS)/hetrec2011-lastfm-2k --seed 1 --json $(FIGURES)/recall.json
 	@$(BIN)/segue evaluate bandits --seed 1 --json $(FIGURES)/bandits.json
 	@$(BIN)/segue evaluate drift --seed 1 --json $(FIGURES)/drift.json --plot $(FIGURES)/drift.png

@@ -14,6 +14,8 @@ from scipy.linalg.lapack import dpotrf, dtrtri
 
 from online_models.track import Doubles
 
+EPS = 20.0  # what a weight is held to 0 by before anything is learnt
+
 
 class DenseNewton(optim.Newton):
     """River's online Newton step (Hazan et al. 2007) on matrices: features that say the same share a step, whatever their scales.
@@ -24,9 +26,7 @@ class DenseNewton(optim.Newton):
     g2 : float64[k, size], sums of squared gradients: what a release before the curvature's rows goes on from
     """
 
-    def __init__(
-        self, lr: float, size: int, steps_by: Sequence[int], *, eps: float = 20.0, drift: float = 2e-7
-    ) -> None:
+    def __init__(self, lr: float, size: int, steps_by: Sequence[int], *, eps: float = EPS, drift: float = 2e-7) -> None:
         super().__init__(lr, eps)
         self.drift = drift
         self.g2: Doubles = np.zeros((len(steps_by), size))
@@ -44,7 +44,7 @@ class DenseNewton(optim.Newton):
                 w[sharing] -= self._step(inverse, slopes[:, sharing], x, sizes * x)
             elif len(taught):
                 chosen = x[taught]
-                w[sharing] -= self._step(inverse, slopes[np.ix_(taught, sharing)], chosen, sizes[taught] * chosen)
+                w[sharing] -= self._step(inverse, slopes[taught][:, sharing], chosen, sizes[taught] * chosen)
         self.n_iterations += len(x)
 
     def _step(self, inverse: Doubles, slopes: Doubles, x: Doubles, gradients: Doubles) -> Doubles:

@@ -4,9 +4,9 @@ What an event is an example of is said in `streams.lesson`. `share_heard` is a m
 its label (Papke & Wooldridge 1996), since a linear one would leave [0, 1], and most listens are heard to their end or left at once.
 
 A block of the topic `ranker-weights` is one objective's weights of one learner partition, with the number of examples that they saw and a
-histogram of predictions by outcome, made before learning. Blocks of all partitions are averaged by examples (`RankerMix`), which is what
-serving multiplies candidates with; Hazan et al. 2007 for the steps, McMahan et al. 2017 for the averaging. A block's curvature, which only
-its learner goes on from, is a row beside it, written as often as a hundredth of the examples is new.
+histogram of predictions by outcome, made before learning. The curvature that objectives step by is a row beside the blocks, written as often as a
+hundredth of the examples is new. `RankerMix` averages the blocks of all partitions by their curvatures, and serving multiplies candidates with that;
+Hazan et al. 2007 for the steps.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from online_models.dense_logistic import DenseLogisticRegressions, sigmoid
+from online_models.dense_logistic import EPS, DenseLogisticRegressions, sigmoid
 from online_models.drift import Alarm, DriftWatch
 from online_models.features import FEATURES
 from online_models.track import Doubles
@@ -129,7 +129,7 @@ class Ranker:
         curved = np.bincount(STEPS_BY, self.examples).astype(np.int64)
         for place in np.flatnonzero(curved - self._curved >= np.maximum(1.0, _CURVATURE_SHARE * curved)).tolist():
             rows[BLOCK + (CURVED[place] + CURVATURE).encode()] = curvature = self.encode_curvature(CURVED[place])
-            self.model.optimizer.inverse[place] = self._inverse(curvature)
+            self.model.optimizer.inverse[place] = _inverse(curvature)
             self._curved[place] = curved[place]
         self._written = self.examples.copy()
         return rows
@@ -142,7 +142,7 @@ class Ranker:
             return
         if name.endswith(CURVATURE):
             place = CURVED.index(objective)
-            model.optimizer.inverse[place] = self._inverse(value)
+            model.optimizer.inverse[place] = _inverse(value)
             self._curved[place] = max(1, self._curved[place])
             return
         place, block = OBJECTIVES.index(objective), decode_block(value)
@@ -155,23 +155,11 @@ class Ranker:
             model.optimizer.take_squares(STEPS_BY[place])
         self.histograms[place] = _histogram(block)
 
-    def _inverse(self, value: bytes) -> Doubles:
-        """A curvature in the order of FEATURES; those that it does not know stand alone."""
-        check_version(value)
-        row = msgspec.msgpack.decode(value[1:], type=Curvature)
-        size, known = len(row.features), {name: place for place, name in enumerate(row.features)}
-        theirs = np.zeros((size, size))
-        ours: Doubles = np.eye(len(FEATURES)) / self.model.optimizer.eps
-        theirs[np.triu_indices(size)] = np.frombuffer(row.inverse, np.float32)
-        theirs = np.triu(theirs) + np.triu(theirs, 1).T
-        kept = [place for place, name in enumerate(FEATURES) if name in known]
-        at = [known[FEATURES[place]] for place in kept]
-        ours[np.ix_(kept, kept)] = theirs[np.ix_(at, at)]
-        return ours
-
 
 class RankerMix:
-    """The weights of all learner partitions, averaged by the examples that they saw.
+    """The weights of all learner partitions, each as far as it knows them: averaged by the curvatures, as the mean of Gaussians is by their precisions.
+
+    By the examples that they saw where one has no curvature, and always for the intercepts.
 
     >>> mix = RankerMix()
     >>> mix.score_many(np.zeros((2, len(FEATURES))))["complete"].round(2).tolist()  # nothing learnt: the priors
@@ -180,26 +168,58 @@ class RankerMix:
 
     def __init__(self) -> None:
         self.blocks: dict[str, dict[int, Block]] = {name: {} for name in OBJECTIVES}
+        self._precisions: dict[str, dict[int, Doubles]] = {name: {} for name in CURVED}
         self._weights = np.zeros((len(FEATURES), len(OBJECTIVES)))
         self._intercepts = np.array([np.log(PRIORS[name] / (1.0 - PRIORS[name])) for name in OBJECTIVES])
+        self._changed = False
 
     def apply_row(self, partition: int, key: bytes, value: bytes | None) -> None:
-        """Take a block of `ranker-weights`."""
+        """Take a row of `ranker-weights`."""
         name = key[1:].decode()
-        if key[:1] != BLOCK or value is None or name not in self.blocks:
+        objective = name.removesuffix(CURVATURE)
+        if key[:1] != BLOCK or value is None or objective not in (CURVED if name != objective else OBJECTIVES):
             return
-        self.blocks[name][partition] = decode_block(value)
-        blocks = [block for _, block in sorted(self.blocks[name].items())]  # in one order: workers sum alike
-        place, examples = OBJECTIVES.index(name), np.array([block.examples for block in blocks], np.float64)
-        if examples.sum() <= 0:
+        if name != objective:
+            self._precisions[objective][partition] = np.linalg.inv(_inverse(value)).astype(np.float64)
+        else:
+            self.blocks[name][partition] = decode_block(value)
+        self._changed = True
+
+    def weights(self) -> tuple[Doubles, Doubles]:
+        """The weights float64[len(FEATURES), len(OBJECTIVES)] and the intercepts of all partitions together; mixed once after rows have come."""
+        if self._changed:
+            sums = dict[tuple[str, ...], Doubles]()
+            for place in range(len(OBJECTIVES)):
+                self._mix(place, sums)
+            self._changed = False
+        return self._weights, self._intercepts
+
+    def _mix(self, place: int, sums: dict[tuple[str, ...], Doubles]) -> None:
+        """Mix an objective; sums : inverses of sums of precisions, which objectives share where the same partitions learnt them."""
+        blocks = {
+            partition: block for partition, block in sorted(self.blocks[OBJECTIVES[place]].items()) if block.examples
+        }
+        if not blocks:  # in one order: workers sum alike
             return
-        share = examples / examples.sum()
-        self._weights[:, place] = share @ np.array([_in_order(block, block.weights) for block in blocks])
-        self._intercepts[place] = share @ np.array([block.intercept for block in blocks])
+        examples = np.array([block.examples for block in blocks.values()], np.float64)
+        share, weights = examples / examples.sum(), [_in_order(block, block.weights) for block in blocks.values()]
+        self._intercepts[place] = share @ np.array([block.intercept for block in blocks.values()])
+        curvature = CURVED[STEPS_BY[place]]
+        precisions = self._precisions[curvature]
+        if len(blocks) > 1 and blocks.keys() <= precisions.keys():
+            of, key = [precisions[partition] for partition in blocks], (curvature, *map(str, blocks))
+            if key not in sums:
+                sums[key] = np.linalg.inv(np.sum(of, axis=0)).astype(np.float64)
+            self._weights[:, place] = sums[key] @ np.sum(
+                [one @ each for one, each in zip(of, weights, strict=True)], axis=0
+            )
+        else:
+            self._weights[:, place] = share @ np.array(weights)
 
     def score_many(self, x: Doubles) -> dict[str, Doubles]:
         """Probability per objective, float64[n] each, of float64[n, len(FEATURES)]."""
-        probabilities = sigmoid(x @ self._weights + self._intercepts)
+        weights, intercepts = self.weights()
+        probabilities = sigmoid(x @ weights + intercepts)
         return dict(zip(OBJECTIVES, probabilities.T, strict=True))
 
     def auc(self, objective: str) -> float:
@@ -212,6 +232,21 @@ class RankerMix:
 
     def _predicted(self, objective: str) -> Whole:
         return sum((_histogram(block) for block in self.blocks[objective].values()), np.zeros((2, BINS), np.int64))
+
+
+def _inverse(value: bytes) -> Doubles:
+    """A curvature in the order of FEATURES; those that it does not know stand alone."""
+    check_version(value)
+    row = msgspec.msgpack.decode(value[1:], type=Curvature)
+    size, known = len(row.features), {name: place for place, name in enumerate(row.features)}
+    theirs = np.zeros((size, size))
+    ours: Doubles = np.eye(len(FEATURES)) / EPS
+    theirs[np.triu_indices(size)] = np.frombuffer(row.inverse, np.float32)
+    theirs = np.triu(theirs) + np.triu(theirs, 1).T
+    kept = [place for place, name in enumerate(FEATURES) if name in known]
+    at = [known[FEATURES[place]] for place in kept]
+    ours[np.ix_(kept, kept)] = theirs[np.ix_(at, at)]
+    return ours
 
 
 def check_version(value: bytes) -> None:
@@ -255,5 +290,7 @@ def _histogram(block: Block) -> Whole:
 
 def _in_order(block: Block, values: bytes) -> Doubles:
     """A block's float64 values in the order of FEATURES, 0 for those that it does not know."""
+    if tuple(block.features) == FEATURES:
+        return np.frombuffer(values)
     known = dict(zip(block.features, np.frombuffer(values).tolist(), strict=True))
     return np.array([known.get(name, 0.0) for name in FEATURES])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from online_models import listener_rows, track
 from online_models.listener_rows import CHOICES, HEAD, PAGE, user_of
-from online_models.ranker import CURVED, OBJECTIVES, Ranker
+from online_models.ranker import CURVED, OBJECTIVES, Ranker, RankerMix
 from online_models.track import CATALOGUE, COUNTS, META, NEIGHBOURS, VECTORS
 from streams.deltas import keeper_of
 from streams.partitioning import partition_of
@@ -59,6 +59,7 @@ class Growth:
         self.listeners = self.tracks = 0
         self._meta = LearnerMeta()
         self._rankers: dict[int, Ranker] = {}
+        self._mix = RankerMix()
 
     def place(self, topic: Topic, partition: int, rows: Mapping[bytes, bytes]) -> Iterator[Output]:
         """The live rows of one old partition, where they go.
@@ -72,6 +73,7 @@ class Growth:
             self._rankers[partition] = ranker = Ranker()
             for key, value in rows.items():
                 ranker.restore(key, value)
+                self._mix.apply_row(partition, key, value)
             return
         for key, value in rows.items():
             if topic.name not in _SECTIONS:
@@ -138,11 +140,12 @@ class Growth:
         ours.dead_letters += theirs.dead_letters
 
     def _shared_rankers(self) -> list[Ranker]:
-        """For every new partition the average of the old ones, by the examples that each saw, and its share of examples and predictions."""
+        """For every new partition the weights that serving has of the old ones, step sizes by the examples that each saw, and its share of these."""
         old = [ranker for _, ranker in sorted(self._rankers.items())] or [Ranker()]
         examples = np.stack([ranker.examples for ranker in old])
         total, histograms = examples.sum(0), np.stack([ranker.histograms for ranker in old]).sum(0)
         share = examples / np.maximum(total, 1)
+        weights, intercepts = self._mix.weights()
         made = [Ranker() for _ in range(self.after)]
         for number, ranker in enumerate(made):
             ranker.examples, ranker.histograms = (
@@ -153,11 +156,13 @@ class Growth:
                 if not total[objective]:
                     continue
                 of = share[:, objective]
-                ranker.model.w[objective] = of @ np.stack([each.model.w[objective] for each in old])
+                ranker.model.w[objective], ranker.model.intercepts[objective] = (
+                    weights[:, objective],
+                    intercepts[objective],
+                )
                 ranker.model.optimizer.g2[objective] = of @ np.stack(
                     [each.model.optimizer.g2[objective] for each in old]
                 )
-                ranker.model.intercepts[objective] = of @ np.stack([each.model.intercepts[objective] for each in old])
                 if objective < len(CURVED):
                     inverses = np.stack([each.model.optimizer.inverse[objective] for each in old])
                     ranker.model.optimizer.inverse[objective] = np.tensordot(of, inverses, 1)

@@ -20,6 +20,7 @@ class ScenarioName(StrEnum):
     drift = "drift"
     likes = "likes"
     listening = "listening"
+    mixing = "mixing"
     recall = "recall"
     skips = "skips"
 
@@ -38,7 +39,8 @@ def register(app: typer.Typer) -> None:
         ask_every: Annotated[int, typer.Option(help="guess before every n-th like", min=1)] = 1,
         refit_days: Annotated[int, typer.Option(help="skips: days of the log between LightGBM's fits", min=1)] = 1,
         listeners: Annotated[
-            int, typer.Option(help="drift, listening: how many are simulated, over ten times as many tracks", min=2)
+            int,
+            typer.Option(help="drift, listening, mixing: how many are simulated, over ten times as many tracks", min=2),
         ] = 50,
         plot: Annotated[
             Path | None, typer.Option(help="drift, listening: where the curves go, as PNG", callback=png)
@@ -51,6 +53,7 @@ def register(app: typer.Typer) -> None:
         drift: how soon skips are predicted again once simulated listeners' tastes have turned, with the ranker's care and without; false alarms.
         likes: what is liked next in MovieLens, guessed from the whole catalogue before each like is learnt; one run, with --seed.
         listening: simulated listeners who ask each strategy for playlists in a copy of the same world; completed listens, regret, cold start.
+        mixing: what serving loses where listeners are shared out among four learners, in simulated worlds, and in a log where --data names one.
         recall: what is found again of a held-out fifth of what Last.fm's listeners heard, after the rest was learnt in a random order; one run, with --seed.
         skips: whether each play of a log will be skipped, predicted before it is learnt; one run, with --seed.
         """

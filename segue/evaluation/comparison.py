@@ -25,6 +25,7 @@ SAME = (
     "refit_days",
     "held_out",
     "playlists",
+    "learners",
 )
 
 
@@ -74,6 +75,7 @@ WATCHED: dict[str, tuple[Watched, ...]] = {
     ),
     # not the ratio to the best baseline: which baselines there are depends on the peers that are installed
     "listening": (Watched("segue_completed", 0.1),),
+    "mixing": (Watched("world_by_curvatures_auc", 0.005), Watched("world_by_curvatures_log_loss", 0.005, lower=True)),
     "recall": (Watched("segue_recall_at_20", 0.004), Watched("channel_long_term_recall_at_20", 0.004)),
 }
 

@@ -146,9 +146,34 @@ def test_drift_ends_at_what_was_known_in_the_beginning() -> None:
     assert model.optimizer.inverse[0, 0, 0] > 1.0 / 20.0
 
 
-def test_partitions_are_averaged_by_their_examples() -> None:
+def test_partitions_are_averaged_by_their_curvatures() -> None:
     few, many = taught(100, 1), taught(300, 2)
     mix = mixed(few, many)
+    precisions = [np.linalg.inv(ranker.model.optimizer.inverse[0]) for ranker in (few, many)]
+    known = precisions[0] @ few.model.w[SKIP] + precisions[1] @ many.model.w[SKIP]
+    weights, intercepts = mix.weights()
+
+    np.testing.assert_allclose(weights[:, SKIP], np.linalg.solve(precisions[0] + precisions[1], known), atol=1e-9)
+    assert intercepts[SKIP] == pytest.approx(0.25 * few.model.intercepts[SKIP] + 0.75 * many.model.intercepts[SKIP])
+
+
+def test_what_one_partition_alone_knows_is_its_word() -> None:
+    tellers, (x, label) = [Ranker(), Ranker()], examples(2000, 1)
+    for place, ranker in enumerate(tellers):
+        seen = x.copy()
+        seen[:, place * 3] = 0.0  # the first never sees the first feature, the second not the fourth
+        teach(ranker, seen, label)
+    weights = mixed(*tellers).weights()[0][:, SKIP]
+
+    assert weights[[0, 3]] == pytest.approx([tellers[1].model.w[SKIP, 0], tellers[0].model.w[SKIP, 3]], rel=0.2)
+
+
+def test_partitions_without_a_curvature_are_averaged_by_their_examples() -> None:
+    few, many = taught(100, 1), taught(300, 2)
+    mix = RankerMix()
+    for partition, ranker in enumerate((few, many)):
+        mix.apply_row(partition, BLOCK + b"complete", ranker.encode("complete"))
+    mix.apply_row(0, BLOCK + b"complete/curvature", few.encode_curvature("complete"))
     weights = [ranker.model.w[0] for ranker in (few, many)]
     intercepts = [ranker.model.intercepts[0] for ranker in (few, many)]
     x, _ = examples(50, 3)

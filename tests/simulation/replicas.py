@@ -26,7 +26,7 @@ def unequal_replicas(log: Log, serving: Sequence[Serving]) -> list[str]:
 
 def _unequal(mine: Replica, theirs: Replica) -> list[str]:
     wrong = ["weights"] if mine.ranker.blocks != theirs.ranker.blocks else list[str]()
-    if not np.array_equal(mine.ranker._weights, theirs.ranker._weights):
+    if not np.array_equal(mine.ranker.weights()[0], theirs.ranker.weights()[0]):
         wrong.append("sums of weights")
     for number, there in theirs.listeners.partitions.items():
         here = mine.listeners.partitions[number]

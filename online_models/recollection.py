@@ -7,6 +7,7 @@ from array import array
 from collections import deque
 
 from online_models.listener_rows import LIKE, SAVE, SKIP, Heard
+from online_models.tag_effects import TagEffects
 from online_models.track import DAY_MS, LANDMARK_MS
 
 SESSION_GAP_MS = 30 * 60_000
@@ -87,6 +88,7 @@ class Recollection:
         """Back to nothing."""
         self.tracks: dict[str, Memory] = {}
         self.artists: dict[str, Memory] = {}
+        self.tag_effects = TagEffects()
         self.favourites: dict[str, Memory] = {}  # tracks with the greatest `Memory.liking`, up to twice FAVOURITES
         self.heard: list[str] = []  # tracks played past the skip, liked or saved, in order
         self.heard_at_ms = array("d")  # when each of those was
@@ -115,8 +117,7 @@ class Recollection:
             if chosen:
                 self._hear(event.track_id, event.at_ms)
             return chosen
-        track_id, _, at_ms, kind, _, share, _ = event
-        skipped = kind == SKIP
+        track_id, at_ms, share, skipped = event.track_id, event.at_ms, event.share, event.kind == SKIP
         days = min((at_ms - LANDMARK_MS) / DAY_MS, 30_000.0)  # in 2092 a double ends
         weight_30, weight_60, weight_90 = 2.0 ** (days / 30), 2.0 ** (days / 60), 2.0 ** (days / 90)
         start_ms = event.start_ms
@@ -169,6 +170,8 @@ class Recollection:
             artist = self._memory(self.artists, event.artist_id)
             artist.learn_one(event.at_ms, weight_60, skipped, expected, _ARTIST_SWIFT)
             artist.ending, artist.number = ending, self.number
+        if event.tags:
+            self.tag_effects.learn_one(event.tags, skipped, expected)
         for place, swift in enumerate(SWIFT):
             self.swift[place] += swift * (skipped - self.swift[place])
         self.finishing += _FINISHING * ((ending == FINISHED) - self.finishing)

@@ -86,7 +86,7 @@ class Lesson:
         """Take one event: what was known before it, then the listener learns it."""
         if event.kind in (PLAY, SKIP, LIKE, SAVE, SHARE):
             self._context.append(context_of(listener, event.start_ms, hour))
-            self._memory.append(memory_of(listener, event.track_id, event.artist_id))
+            self._memory.append(memory_of(listener, event.track_id, event.artist_id, event.tags))
             self._example_rows.append(row)
             self._events.append((event.kind, event.share, event.mark, event.at_ms))
         self._counted.append((row, COLUMN[COUNTER_OF_KIND[event.kind]], 1.0))

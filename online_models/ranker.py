@@ -13,6 +13,7 @@ import numpy as np
 
 from online_models.dense_logistic import DenseLogisticRegressions, sigmoid
 from online_models.features import FEATURES
+from online_models.starting_weights import starting_weights
 from online_models.track import Doubles
 
 PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02}
@@ -60,6 +61,7 @@ class Ranker:
 
     def __init__(self) -> None:
         self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()))
+        self.model.w[:] = starting_weights(OBJECTIVES, FEATURES)
         self.examples = np.zeros(len(OBJECTIVES), np.int64)
         self.histograms = np.zeros((len(OBJECTIVES), 2, BINS), np.int64)
         self._written = self.examples.copy()  # examples when the blocks were last written
@@ -166,7 +168,7 @@ class RankerMix:
 
     def __init__(self) -> None:
         self.blocks: dict[str, dict[int, Block]] = {name: {} for name in OBJECTIVES}
-        self._weights = np.zeros((len(FEATURES), len(OBJECTIVES)))
+        self._weights = starting_weights(OBJECTIVES, FEATURES).T.copy()
         self._intercepts = np.array([np.log(PRIORS[name] / (1.0 - PRIORS[name])) for name in OBJECTIVES])
 
     def apply_row(self, partition: int, key: bytes, value: bytes | None) -> None:

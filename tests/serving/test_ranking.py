@@ -8,7 +8,7 @@ from serving.slate import Query
 from tests.builders import request
 from tests.serving.worlds import KNOWN, candidates, names, query_of, world
 
-WEIGHTS = {"next": 0.1, "complete": 0.6, "skip": 0.4, "like": 0.3}  # of the daily mix
+WEIGHTS = {"next": 0.05, "complete": 0.6, "skip": 0.4, "like": 0.3}  # of the daily mix
 EVEN = {name: [0.5, 0.5, 0.5] for name in ("complete", "skip", "like")}
 
 
@@ -42,7 +42,7 @@ def test_the_utility_is_the_weighted_sum_best_first(monkeypatch: pytest.MonkeyPa
 
     shares = [1.0, 0.5, 0.3]
     expected = [
-        0.1 * share + 0.6 * complete - 0.4 * skip + 0.3 * like
+        0.05 * share + 0.6 * complete - 0.4 * skip + 0.3 * like
         for share, complete, skip, like in zip(shares, *objectives.values(), strict=True)
     ]
     assert names(world(), ranked.candidates.rows) == ["t2", "t3", "t1"]

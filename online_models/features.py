@@ -14,6 +14,7 @@ from online_models.listener import Listener
 from online_models.recollection import FINISHED, OUTCOMES, RATE, SKIPPED
 from online_models.track import Doubles, Rows, TrackTable, forward_decay
 
+TAGGED = ("tag_effect", "tag_doubt", "named_tag")
 FEATURES = (
     *("listener_rate", "hour_rate", "hour_plays", "session_rate", "pace_rate", "pace_plays"),
     *("habit_endings", "habit_pause", "habit_pace", "habit_hour", "share_1", "share_2", "share_3"),
@@ -28,6 +29,7 @@ FEATURES = (
     *("swift_track", "swift_artist", "track_finished", "track_skipped", "artist_finished", "artist_skipped"),
     *("track_ago", "artist_ago", "track_just_heard", "track_days_ago", "follows", "same_artist", "same_artist_2"),
     *("same_track", "track_pull", "artist_pull"),
+    *(*TAGGED, "track_lately"),
     *("follows_x_outcome", "follows_x_track", "same_artist_x_outcome", "swift_x_pull", "new_x_swift", "swift_x_artist"),
 )
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000.0, 3_600_000.0, 86_400_000.0
@@ -174,8 +176,9 @@ def _own(context: Doubles, memory: Doubles, rate: Doubles) -> dict[str, Doubles]
         }
         if what == "track":
             columns["track_just_heard"] = _flag(~never & (number - last < 30.0))
+            columns["track_lately"] = np.where(never, 0.0, np.exp2(-since_ms / (2.0 * _DAY_MS)))
             columns["track_days_ago"] = _flag(~never & (since_ms < 3.0 * _DAY_MS))
-    for name in ("liked", "follows", "same_artist", "same_artist_2", "same_track"):
+    for name in ("liked", "follows", "same_artist", "same_artist_2", "same_track", *TAGGED):
         columns[name] = memory[:, _OF[name]]
     return columns
 
@@ -208,8 +211,8 @@ def features_of(
     ids = [table.keys[row][2:] for row in rows.tolist()]
     if artists is None:
         artists = [table.keys[part][2:] or None for part in table.parts[rows, 1].tolist()]
-    memory = np.array([memory_of(listener, *pair) for pair in zip(ids, artists, strict=True)], np.float64).reshape(
-        -1, len(MEMORY)
-    )
+    tags = [table.tags_of(row) for row in rows.tolist()]
+    memories = [memory_of(listener, *each) for each in zip(ids, artists, tags, strict=True)]
+    memory = np.array(memories, np.float64).reshape(-1, len(MEMORY))
     context = np.array([context_of(listener, at_ms, hour)], np.float64)
     return features(context, memory, tracks_of(table, rows, float(context[0, _AT["at_ms"]])))

@@ -4,6 +4,8 @@ Times are taken to whole minutes after the last play (`recollection.minutes`): s
 play lasted. Sums are still forward-decayed (`track`); the arithmetic is `features`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from online_models.listener import Listener
@@ -24,6 +26,7 @@ MEMORY = (
     *("plays", "skips", "last_ms", "swift", "pull", "doubt", "ending", "number"),
     *("artist_plays", "artist_skips", "artist_last_ms", "artist_swift", "artist_pull", "artist_doubt"),
     *("artist_ending", "artist_number", "liked", "follows", "same_artist", "same_artist_2", "same_track"),
+    *("tag_effect", "tag_doubt", "named_tag"),
 )
 TRACK = ("plays", "skips", "artist_plays", "artist_skips", "likes")
 _PACE_MS, _HOUR_MS, _MINUTE_MS = 180_000.0, 3_600_000.0, 60_000
@@ -74,8 +77,8 @@ def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple
     )
 
 
-def memory_of(listener: Listener, track_id: str, artist_id: str | None) -> tuple[float, ...]:
-    """What a listener did with a track and its artist before. Order: MEMORY."""
+def memory_of(listener: Listener, track_id: str, artist_id: str | None, tags: Sequence[str] = ()) -> tuple[float, ...]:
+    """What a listener did with a track, its artist and its tags before, and what their profile says. Order: MEMORY."""
     track = listener.tracks.get(track_id, NOTHING)
     artist = listener.artists.get(artist_id, NOTHING) if artist_id is not None else NOTHING
     last = listener.recent[-1] if listener.recent else ""
@@ -101,7 +104,17 @@ def memory_of(listener: Listener, track_id: str, artist_id: str | None) -> tuple
         artist_id is not None and artist_id == listener.last_artists[0],
         artist_id is not None and artist_id == listener.last_artists[1],
         track_id == last,
+        *listener.tag_effects.effect(tags),
+        _named(listener, tags),
     )
+
+
+def _named(listener: Listener, tags: Sequence[str]) -> float:
+    """The share of a track's tags that the profile names, each by how little their own plays have said of it yet."""
+    named = listener.profile.favourite_tags if listener.profile is not None else ()
+    if not named or not tags:
+        return 0.0
+    return sum(listener.tag_effects.left(tag) for tag in tags if tag in named) / len(tags)
 
 
 @np.errstate(over="ignore")

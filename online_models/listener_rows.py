@@ -14,7 +14,8 @@ KIND_CODE = {kind: code for code, kind in enumerate(KINDS)}
 PLAY, SKIP, LIKE, UNLIKE, SAVE, SHARE, BLOCK = range(len(KINDS))
 PAGE_EVENTS = 32
 HEAD, PAGE, CHOICES = b"h", b"p", b"l"
-VERSION = b"\x01"
+VERSION = b"\x02"
+READ = (b"\x01", VERSION)  # before, events had no tags
 
 
 class Heard(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -23,6 +24,7 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     kind : index into KINDS
     share : percent of the track that was heard, 0 to 100; 100 where nobody knows how long it is
     mark : 48 bits of its event_id, to know a repetition by
+    tags : of the track, as the catalogue had them then
     """
 
     track_id: str
@@ -32,6 +34,7 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     played_ms: int
     share: int
     mark: int
+    tags: tuple[str, ...] = ()
 
     @property
     def start_ms(self) -> int:
@@ -84,9 +87,9 @@ def user_of(key: bytes) -> str:
 
 
 def body_of(value: bytes) -> bytes:
-    if value[:1] != VERSION:
+    if value[:1] not in READ:
         raise ValueError(
-            f"listener row version {value[:1]!r}, expected {VERSION!r}: a newer release wrote it, update this one"
+            f"listener row version {value[:1]!r}, expected at most {VERSION!r}: a newer release wrote it, update this one"
         )
     return value[1:]
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from online_models.dense_logistic import EPS, DenseLogisticRegressions, sigmoid
 from online_models.drift import Alarm, DriftWatch
 from online_models.features import FEATURES
+from online_models.starting_weights import starting_weights
 from online_models.track import Doubles
 
 PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02, "save": 0.01, "late_skip": 0.1, "share_heard": 0.65}
@@ -74,6 +75,7 @@ class Ranker:
 
     def __init__(self, *, loosened: float = 4.0) -> None:
         self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()), steps_by=STEPS_BY)
+        self.model.w[:] = starting_weights(OBJECTIVES, FEATURES)
         self.examples = np.zeros(len(OBJECTIVES), np.int64)
         self.histograms = np.zeros((len(OBJECTIVES), 2, BINS), np.int64)
         self.watch, self.loosened, self.alarms = DriftWatch(STEPS_BY), loosened, list[Alarm]()
@@ -169,7 +171,7 @@ class RankerMix:
     def __init__(self) -> None:
         self.blocks: dict[str, dict[int, Block]] = {name: {} for name in OBJECTIVES}
         self._precisions: dict[str, dict[int, Doubles]] = {name: {} for name in CURVED}
-        self._weights = np.zeros((len(FEATURES), len(OBJECTIVES)))
+        self._weights = starting_weights(OBJECTIVES, FEATURES).T.copy()
         self._intercepts = np.array([np.log(PRIORS[name] / (1.0 - PRIORS[name])) for name in OBJECTIVES])
         self._changed = False
 

@@ -9,6 +9,7 @@ from collections import deque
 import msgspec
 
 from online_models.listener_rows import LIKE, SAVE, SKIP, Heard
+from online_models.tag_effects import TagEffects
 from online_models.track import DAY_MS, LANDMARK_MS
 
 SESSION_GAP_MS = 30 * 60_000
@@ -87,7 +88,7 @@ class Recollection:
     """
 
     __slots__ = (
-        *("tracks", "artists", "favourites", "heard", "heard_at_ms", "recent"),
+        *("tracks", "artists", "tag_effects", "favourites", "heard", "heard_at_ms", "recent"),
         *("outcomes", "endings", "shares", "heard_s", "last_artists"),
         *("plays", "skips", "habit_plays", "habit_skips", "hour_plays", "hour_skips", "pace_plays", "pace_skips"),
         *("swift", "finishing", "ordered", "length_s", "skip_run", "play_run", "number", "pause_ms"),
@@ -101,6 +102,7 @@ class Recollection:
         """Back to nothing."""
         self.tracks: dict[str, Memory] = {}
         self.artists: dict[str, Memory] = {}
+        self.tag_effects = TagEffects()
         self.favourites: dict[str, Memory] = {}  # tracks with the greatest `Memory.liking`, up to twice FAVOURITES
         self.heard: list[str] = []  # tracks played past the skip, liked or saved, in order
         self.heard_at_ms = array("d")  # when each of those was
@@ -185,6 +187,8 @@ class Recollection:
         if event.artist_id is not None:
             artist = self._memory(self.artists, event.artist_id)
             artist.learn_one(event, ending, weight_60, expected, _ARTIST_SWIFT, self.number)
+        if event.tags:
+            self.tag_effects.learn_one(event.tags, skipped, expected)
         (first, second, third), (swift_1, swift_2, swift_3) = self.swift, SWIFT
         self.swift = (
             first + swift_1 * (skipped - first),

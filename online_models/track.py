@@ -183,6 +183,11 @@ class TrackTable:
         """Rows of the tracks of the catalogue, ascending."""
         return np.flatnonzero(self.listed[: len(self)]).astype(np.int32)
 
+    def tags_of(self, row: int) -> tuple[str, ...]:
+        """The tags of a track of the catalogue, at most `tags_max`; those of an effect and of a tower."""
+        meta = self.meta.get(row)
+        return () if meta is None else tuple(meta.tags[: self.tags_max])
+
     def indices(self, track_ids: Sequence[str]) -> Rows:
         """Rows of tracks by id, int32[n]; 0 for what is not known."""
         row_of = self._row_of

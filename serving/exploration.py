@@ -4,9 +4,11 @@ import numpy as np
 
 from serving.candidates.fresh import fresh
 from serving.filters import FILTERS
+from serving.ranking import rank
 from serving.slate import Candidates, Place, Query
 
-POOL = 32  # new tracks that a place is chosen from: those nearest to the listener
+POOL = 32  # new tracks that are looked at: those nearest to the listener
+LIKELY = 8  # of them that a place is chosen from, at least, and two for each place: those of the greatest utility to this listener
 
 
 def explore(query: Query, places: list[Place], size: int) -> list[Place]:
@@ -21,11 +23,8 @@ def explore(query: Query, places: list[Place], size: int) -> list[Place]:
         candidates = candidates.take(keep(query, candidates))
     songs = query.replica.song
     taken = {int(songs[place.row]) for place in places}
-    pool = (
-        candidates.rows[[int(songs[row]) not in taken for row in candidates.rows.tolist()]]
-        if len(candidates)
-        else candidates.rows
-    )
+    candidates = candidates.take(np.array([int(songs[row]) not in taken for row in candidates.rows.tolist()], np.bool_))
+    pool = rank(query, candidates).candidates.rows[: max(LIKELY, 2 * (size // every))]
     bandit = query.replica.bandit
     explored = list(places)
     for at in range(every - 1, size, every):

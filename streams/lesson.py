@@ -97,7 +97,7 @@ class Lesson:
         """Take one event: what was known before it, then the listener learns it."""
         if event.kind in (PLAY, SKIP, LIKE, SAVE, SHARE):
             self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour)))
-            self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id)))
+            self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id, event.tags)))
             self._events.append(_EVENT.pack(event.kind, event.share, event.mark, event.at_ms, event.played_ms, row))
         self._counted.append(_COUNTED.pack(row, _COLUMN_OF_KIND[event.kind], 1.0))
         before = listener.heard[: -HISTORY - 1 : -1]

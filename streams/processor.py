@@ -180,9 +180,8 @@ class LearnerProcessor:
         share = (
             min(100, 100 * played_ms // known_ms) if known_ms and event.played_ms is not None else 100 * (kind != SKIP)
         )
-        heard = Heard(
-            event.track_id, meta.artist_id if meta is not None else None, event.at_ms, kind, played_ms, share, mark
-        )
+        artist_id, tags = (meta.artist_id, table.tags_of(row)) if meta is not None else (None, ())
+        heard = Heard(event.track_id, artist_id, event.at_ms, kind, played_ms, share, mark, tags)
         hour = event.context.hour if event.context is not None else None
         self.lesson.hear(listener, heard, row, hour)
         if kind in (PLAY, SKIP) and _take_up(listener, event.track_id):

@@ -66,15 +66,15 @@ def listen(n: int) -> Heard:
     kind = (PLAY, PLAY, SKIP, PLAY, LIKE, SKIP, PLAY)[n % 7]
     played_ms = 5_000 if kind == SKIP else 180_000
     at_ms = AT_MS + 240_000 * n + 86_400_000 * (n // 10)
-    return Heard(
-        f"t{n * n % TRACKS}", f"a{n * n % TRACKS % ARTISTS}", at_ms, kind, played_ms, 3 if kind == SKIP else 97, n
-    )
+    track = meta(n * n % TRACKS)
+    share = 3 if kind == SKIP else 97
+    return Heard(track.track_id, track.artist_id, at_ms, kind, played_ms, share, n, tuple(track.tags))
 
 
 def hostile_listens() -> list[Heard]:
     """Events that a message may hold, and that nobody expects."""
     return [
-        Heard("t1", "a1", at_ms, kind, played_ms, share, 10**9 + place)
+        Heard("t1", "a1", at_ms, kind, played_ms, share, 10**9 + place, ("jazz", "all"))
         for place, (at_ms, kind, played_ms, share) in enumerate(
             (at_ms, kind, played_ms, share)
             for at_ms in (YEAR_9999_MS, AT_MS, 0, 1)

@@ -7,7 +7,7 @@ from online_models.checks.made_up import AT_MS, catalogue, listen, rows_of
 from online_models.features import FEATURES, features, features_of
 from online_models.gathering import CONTEXT, MEMORY, TRACK, context_of, memory_of, tracks_of
 from online_models.listener import Listener
-from online_models.listener_rows import LIKE, PLAY, SKIP, Heard
+from online_models.listener_rows import LIKE, PLAY, SKIP, Heard, Profile
 from online_models.track import COLUMN, Doubles, TrackTable, forward_decay
 
 DAY_MS = 86_400_000
@@ -37,12 +37,13 @@ def column(name: str, x: Doubles) -> list[float]:
 @pytest.mark.parametrize("hour", [None, 0, 23])
 def test_learning_and_serving_compute_the_very_same_numbers(hour: int | None) -> None:
     table, listener = counted(catalogue()), Listener("ann")
+    listener.introduce(Profile(favourite_tags=["jazz"]))
     contexts, memories, rows, times, served = [], [], [], [], []
     for n in range(200):
         event = listen(n)
         row = table.index("t:" + event.track_id)
         contexts.append(context_of(listener, event.start_ms, hour))
-        memories.append(memory_of(listener, event.track_id, event.artist_id))
+        memories.append(memory_of(listener, event.track_id, event.artist_id, event.tags))
         rows.append(row)
         times.append(contexts[-1][0])
         served.append(features_of(listener, table, np.array([row], np.int32), event.start_ms, hour)[0])
@@ -51,6 +52,7 @@ def test_learning_and_serving_compute_the_very_same_numbers(hour: int | None) ->
     learnt = features(np.array(contexts, np.float64), np.array(memories, np.float64), tracks)
 
     assert np.array_equal(learnt, np.array(served))
+    assert learnt[:, [FEATURES.index(name) for name in ("tag_effect", "named_tag")]].any(0).all()
 
 
 def test_a_candidate_has_the_same_features_alone_and_among_others() -> None:
@@ -136,6 +138,29 @@ def test_liked_track_says_so() -> None:
     table, listener = catalogue(), listener_of(Heard("t1", "a1", AT_MS, LIKE, 0, 100, 1))
 
     assert column("liked", features_of(listener, table, rows_of(table)[:3], AT_MS)) == [0.0, 1.0, 0.0]
+
+
+def test_tags_of_a_skipped_track_tell_of_a_track_that_was_never_heard() -> None:
+    table = catalogue()
+    skipped = (
+        Heard("t0", "a0", AT_MS + 240_000 * n, SKIP, 1000, 1, n, table.tags_of(rows_of(table)[0])) for n in range(9)
+    )
+    effects = column("tag_effect", features_of(listener_of(*skipped), table, rows_of(table), AT_MS + DAY_MS))
+
+    assert [effect > effects[1] > 0.0 for effect in effects] == [n % 3 == 0 for n in range(len(effects))]
+
+
+def test_a_named_tag_says_less_the_more_of_it_was_heard() -> None:
+    table, listener = catalogue(), Listener("ann")
+    listener.introduce(Profile(favourite_tags=["jazz"]))
+    named = []
+    for n in (0, 3, 6):
+        named.append(column("named_tag", features_of(listener, table, rows_of(table)[:2], AT_MS)))
+        for mark in range(n, n + 3):
+            listener.learn_one(Heard("t1", "a1", AT_MS + mark, PLAY, 1000, 100, mark, ("jazz", "all")))
+
+    assert named[0] == [0.0, 0.5]
+    assert 0.5 > named[1][1] > named[2][1] > 0.0
 
 
 def test_event_that_comes_years_late_has_finite_features() -> None:

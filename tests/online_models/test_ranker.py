@@ -20,6 +20,7 @@ from online_models.ranker import (
     calibration_of_histogram,
     decode_block,
 )
+from online_models.starting_weights import SKIP_WEIGHTS
 from online_models.track import Doubles
 
 SKIP = OBJECTIVES.index("skip")
@@ -68,11 +69,18 @@ def test_numpy_serves_the_probabilities_that_river_predicts() -> None:
         np.testing.assert_allclose(scores[objective], predict(ranker, objective, x), rtol=0, atol=1e-9)
 
 
-def test_numpy_serves_the_priors_of_objectives_that_nobody_learnt() -> None:
-    scores = RankerMix().score_many(np.random.default_rng(1).normal(size=(3, len(FEATURES))))
+def test_objectives_that_nobody_learnt_are_served_as_a_learner_starts() -> None:
+    x = np.random.default_rng(1).normal(size=(3, len(FEATURES)))
+    x[0] = 0.0
+    scores = RankerMix().score_many(x)
 
     for objective in OBJECTIVES:
-        np.testing.assert_allclose(scores[objective], PRIORS[objective])
+        np.testing.assert_allclose(scores[objective], predict(Ranker(), objective, x))
+        np.testing.assert_allclose(scores[objective][0], PRIORS[objective])
+
+
+def test_starting_weights_are_of_features_that_there_are() -> None:
+    assert set(SKIP_WEIGHTS) <= set(FEATURES)
 
 
 def test_dense_model_takes_the_steps_of_rivers_own() -> None:
@@ -327,10 +335,11 @@ def test_example_of_one_objective_moves_no_other() -> None:
 
 def test_ranker_learns_what_the_labels_depend_on() -> None:
     ranker = taught(2000)
-    weights = ranker.model.w[SKIP]
+    weights, before = ranker.model.w[SKIP].copy(), ranker.histograms[SKIP].copy()
+    teach(ranker, *examples(1000, 9))
 
     assert weights[3] < -0.5 < 0.2 < weights[0]
-    assert mixed(ranker).auc("skip") > 0.85
+    assert auc_of_histogram(ranker.histograms[SKIP] - before) > 0.85
 
 
 def test_auc_of_partitions_counts_all_of_their_predictions() -> None:

@@ -212,7 +212,7 @@ def test_watermarks_stand_at_the_ends_of_what_was_copied_and_nowhere_else() -> N
     ("topic", "key", "value", "says"),
     [
         (LISTENERS_CHANGELOG, UNSENT + bytes(8), b"\x01", "counts that no keeper has been sent"),
-        (LISTENERS_CHANGELOG, HEAD + b"u0", b"\x02", "version 2: unknown, expected at most 1"),
+        (LISTENERS_CHANGELOG, HEAD + b"u0", b"\x03", "version 3: unknown, expected at most 2"),
         (LISTENERS_CHANGELOG, b"zu0", b"\x01", "a newer release wrote it"),
         (TRACKS_CHANGELOG, b"zt:t1", b"\x01", "a newer release wrote it"),
         (TRACKS_CHANGELOG, CATALOGUE + b"t:t1", b"\x02", "version 2: unknown, expected at most 1"),

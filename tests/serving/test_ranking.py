@@ -12,7 +12,7 @@ from tests.builders import request
 from tests.serving.worlds import KNOWN, candidates, names, query_of, world
 
 WEIGHTS = {
-    "next": 0.1,
+    "next": 0.05,
     "complete": 0.6,
     "skip": 0.4,
     "like": 0.3,
@@ -64,7 +64,7 @@ def test_the_utility_is_the_weighted_sum_best_first(monkeypatch: pytest.MonkeyPa
 
     shares = [1.0, 0.5, 0.3]
     expected = [
-        0.1 * share + 0.6 * complete - 0.4 * skip + 0.3 * like + 0.3 * save - 0.4 * late_skip + 0.2 * share_heard
+        0.05 * share + 0.6 * complete - 0.4 * skip + 0.3 * like + 0.3 * save - 0.4 * late_skip + 0.2 * share_heard
         for share, complete, skip, like, save, late_skip, share_heard in zip(
             shares, *objectives.values(), *later.values(), strict=True
         )

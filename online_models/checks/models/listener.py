@@ -11,6 +11,7 @@ from online_models.listener import Listener
 from online_models.listener_rows import LIKE, PLAY, SKIP, Heard, Profile
 from online_models.listeners import Listeners
 from online_models.recollection import Memory, Recollection
+from online_models.tag_effects import TagEffects
 from online_models.track import Doubles
 
 _TABLE = catalogue()
@@ -23,6 +24,8 @@ def known_of(listener: Listener) -> dict[str, object]:
     def plain(value: object) -> object:
         if isinstance(value, Memory):
             return [plain(getattr(value, name)) for name in Memory.__struct_fields__]
+        if isinstance(value, TagEffects):
+            return value.of
         if isinstance(value, dict):
             return [(key, plain(each)) for key, each in value.items()]
         return value

@@ -283,9 +283,8 @@ class TrackReplica:
         self.fit()
         rows = np.flatnonzero(self._touched).astype(np.int32)
         self._touched[rows] = False
-        vectors = self.table.vectors[rows]
-        sums = vectors - self._base[rows]
-        self._base[rows] = vectors
+        sums = self.table.vectors[rows] - self._base[rows]
+        self._base[rows] = self.table.vectors[rows]
         deltas = []
         for keeper, chosen in self._split(rows):
             for start in range(0, len(chosen), VECTORS_PER_DELTA):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from online_models.ranker import OBJECTIVES
 from online_models.track import Doubles, Rows
 from serving.candidates.fresh import fresh
 from serving.exploration import LIKELY, POOL, explore
@@ -23,7 +24,7 @@ def test_a_place_is_drawn_from_those_that_the_ranker_thinks_likeliest(
 
     def says(x: Doubles) -> dict[str, Doubles]:
         chances.append(np.random.default_rng(len(x)).permutation(len(x)) / len(x))
-        return {"complete": chances[-1], "skip": 1.0 - chances[-1], "like": np.zeros(len(x))}
+        return dict.fromkeys(OBJECTIVES, np.zeros(len(x))) | {"complete": chances[-1], "skip": 1.0 - chances[-1]}
 
     monkeypatch.setattr(query.replica.bandit, "choose", choose)
     monkeypatch.setattr(query.replica.ranker, "score_many", says)

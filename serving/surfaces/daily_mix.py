@@ -22,7 +22,7 @@ DAILY_MIX = Surface(
         "popular": 0.1,
         "fresh": 0.05,
     },
-    weights={"next": 0.05, "complete": 0.6, "skip": 0.4, "like": 0.3, "save": 0.3, **UNWEIGHED},
+    weights={"next": 0.05, "complete": 0.6, "skip": 0.4, "like": 0.3, **UNWEIGHED},
     heard_within_ms=3 * 3_600_000,
     diversity=0.1,
     spacing=3,

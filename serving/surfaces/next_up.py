@@ -24,7 +24,7 @@ NEXT_UP = Surface(
         "popular": 0.05,
         "fresh": 0.01,
     },
-    weights={"next": 1.0, "complete": 0.1, "skip": 0.1, "like": 0.05, "save": 0.05, **UNWEIGHED},
+    weights={"next": 1.0, "complete": 0.1, "skip": 0.1, "like": 0.05, **UNWEIGHED},
     momentum=0.5,
     explore_every=20,
 )

@@ -4,9 +4,10 @@ import msgspec
 
 SETTING_MAX = 1000.0  # what an experiment may set is brought within: infinite weights rank nothing
 UNWEIGHED = {
+    "save": 0.0,
     "late_skip": 0.0,
     "share_heard": 0.0,
-}  # of objectives that no closed loop tells the worth of: its listeners leave early or hear to the end
+}  # no closed loop here tells their worth: docs/features.md
 
 
 class Surface(msgspec.Struct, frozen=True):

@@ -16,12 +16,12 @@ WEIGHTS = {
     "complete": 0.6,
     "skip": 0.4,
     "like": 0.3,
-    "save": 0.3,
+    "save": 0.0,
     "late_skip": 0.0,
     "share_heard": 0.0,
 }  # of the daily mix
 EVEN = {name: [0.5, 0.5, 0.5] for name in OBJECTIVES}
-CHANGED = {"weights.late_skip": 0.4, "weights.share_heard": 0.2}
+CHANGED = {"weights.save": 0.3, "weights.late_skip": 0.4, "weights.share_heard": 0.2}
 
 
 def query_whose_ranker_says(monkeypatch: pytest.MonkeyPatch, objectives: dict[str, list[float]]) -> Query:

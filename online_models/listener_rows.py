@@ -22,7 +22,7 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """One event of the history.
 
     kind : index into KINDS
-    share : percent of the track that was heard, 0 to 100; 100 where nobody knows how long it is
+    share : percent of the track that was heard, 0 to 100; where nobody knows how long it is, 100 of a play and 0 of a skip
     mark : 48 bits of its event_id, to know a repetition by
     tags : of the track, as the catalogue had them then
     """

@@ -267,10 +267,10 @@ class TrackReplica:
             self._outstanding.add(keeper, Sent(source, seq, "counts", rows[chosen], sums[chosen]))
         return deltas
 
-    def send_vectors(self, source: int, seq: int) -> tuple[list[tuple[int, bytes]], int]:
-        """What was learnt and is due as (keeper partition, delta), numbered from `seq` on, and the next number."""
+    def send_vectors(self, source: int, seq: int, *, everything: bool = False) -> tuple[list[tuple[int, bytes]], int]:
+        """What was learnt and is due, or all of it, as (keeper partition, delta), numbered from `seq` on, and the next number."""
         self.fit()
-        rows, sums = self.learnt.take()
+        rows, sums = self.learnt.take(everything=everything)
         deltas = []
         for keeper, chosen in self._split(rows):
             for start in range(0, len(chosen), VECTORS_PER_DELTA):

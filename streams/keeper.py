@@ -55,7 +55,7 @@ class KeeperProcessor:
             step.rows.update(self.table.encode_row(section, row) for row in rows if row)
         return step
 
-    def flush(self, now_ms: int) -> Step:
+    def flush(self, now_ms: int, *, last: bool = False) -> Step:
         """Nothing is coalesced here: each step is written whole."""
         return Step()
 

@@ -14,7 +14,6 @@ class Learnt:
 
     base : float32[capacity, width], the table's vectors as keepers will have them once all that was sent has arrived
     at_once : rows of a flush; besides, those that wait since `late` flushes
-    everything : nothing may wait any more; before a clean stop, which loses nothing
 
     >>> table = TrackTable(dims=2)
     >>> rows = np.array([table.add(f"t:{n}") for n in range(3)], np.int32)
@@ -28,7 +27,6 @@ class Learnt:
 
     def __init__(self, table: TrackTable, *, at_once: int = 512, late: int = 16) -> None:
         self.table, self.at_once, self.late = table, at_once, late
-        self.everything = False
         self.base: Floats = np.zeros((0, table.vectors.shape[1]), np.float32)
         self._since = np.zeros(0, np.int32)  # the flush before which a row was touched, 0 where nothing waits
         self._flush, self._fitted = 1, 0
@@ -52,11 +50,11 @@ class Learnt:
         waiting: Floats = self.table.vectors[rows] - self.base[rows]
         return waiting
 
-    def take(self) -> tuple[Rows, Floats]:
-        """The rows that are due, and what was learnt of them; it counts as sent."""
+    def take(self, *, everything: bool = False) -> tuple[Rows, Floats]:
+        """The rows that are due, or all that wait, and what was learnt of them; it counts as sent."""
         rows = np.flatnonzero(self._since).astype(np.int32)
         sums, late = self.of(rows), self._flush - self._since[rows] >= self.late
-        if not self.everything and len(rows) > self.at_once:
+        if not everything and len(rows) > self.at_once:
             late[np.argpartition(-self._sizes(sums), self.at_once)[: self.at_once]] = True
             rows, sums = rows[late], sums[late]
         self._since[rows] = 0

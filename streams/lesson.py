@@ -32,7 +32,7 @@ Whole = NDArray[np.int64]
 Places = NDArray[np.intp]
 _EMPTY = np.zeros(0, np.int32)
 # what waits for the end of the step is packed at once: a float alive is an object of its own, and a step has sixty thousand
-_CONTEXT, _MEMORY, _EVENT = Struct(f"{len(CONTEXT)}d"), Struct(f"{len(MEMORY)}d"), Struct("6q")
+_CONTEXT, _MEMORY, _EVENT = Struct(f"{len(CONTEXT)}d"), Struct(f"{len(MEMORY)}d"), Struct("7q")
 _COUNTED = Struct("3d")
 
 
@@ -83,7 +83,7 @@ class Lesson:
     def _clear(self) -> None:
         self._context: list[bytes] = []
         self._memory: list[bytes] = []
-        self._events: list[bytes] = []  # kind, share, mark, at_ms, played_ms, row of each example
+        self._events: list[bytes] = []  # kind, share, mark, at_ms, played_ms, row, timed of each example
         self._counted: list[bytes] = []  # row, column, how much
         self._before: list[
             str
@@ -93,12 +93,14 @@ class Lesson:
         self._heard_at_ms: list[int] = []
         self._homes: list[tuple[int, int, int]] = []  # country, track, at_ms
 
-    def hear(self, listener: Listener, event: Heard, row: int, hour: int | None) -> None:
-        """Take one event: what was known before it, then the listener learns it."""
+    def hear(self, listener: Listener, event: Heard, row: int, hour: int | None, *, timed: bool) -> None:
+        """Take one event: what was known before it, then the listener learns it. timed : somebody knows how long it was heard, and how long it is"""
         if event.kind in (PLAY, SKIP, LIKE, SAVE, SHARE):
             self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour)))
             self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id, event.tags)))
-            self._events.append(_EVENT.pack(event.kind, event.share, event.mark, event.at_ms, event.played_ms, row))
+            self._events.append(
+                _EVENT.pack(event.kind, event.share, event.mark, event.at_ms, event.played_ms, row, timed)
+            )
         self._counted.append(_COUNTED.pack(row, _COLUMN_OF_KIND[event.kind], 1.0))
         before = listener.heard[: -HISTORY - 1 : -1]
         heard = listener.learn_one(event)
@@ -117,7 +119,7 @@ class Lesson:
 
     def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
-        events = np.frombuffer(b"".join(self._events), np.int64).reshape(-1, 6)
+        events = np.frombuffer(b"".join(self._events), np.int64).reshape(-1, 7)
         self._rank(events)
         pairs_from, pairs_to, weights = self._follow()
         if sum(map(len, self._targets)) >= self.tower_batch:
@@ -156,7 +158,7 @@ class Lesson:
         if not len(events):
             self.ranked = None
             return
-        kinds, shares, marks, _, played_ms, rows = events.T
+        (kinds, shares, marks, _, played_ms, rows), timed = events.T[:6], events.T[6] > 0
         context = np.frombuffer(b"".join(self._context)).reshape(-1, len(CONTEXT))
         memory = np.frombuffer(b"".join(self._memory)).reshape(-1, len(MEMORY))
         x = features(context, memory, tracks_of(self.replica.table, rows.astype(np.int32), context[:, 0]))
@@ -166,8 +168,8 @@ class Lesson:
         of = {  # labels and weights of each objective
             "complete": (played & (shares >= COMPLETE), heard),
             "skip": (skipped, heard),
-            "late_skip": (heard & (shares < COMPLETE) & (played_ms >= LATE_MS), heard),
-            "share_heard": (shares / 100.0, heard),
+            "late_skip": (heard & (shares < COMPLETE) & (played_ms >= LATE_MS), timed | (skipped & (played_ms > 0))),
+            "share_heard": (shares / 100.0, timed),
             "like": (liked, sampled + liked),
             "save": (saved, sampled + saved),
         }
@@ -198,7 +200,7 @@ class Lesson:
         counted = np.frombuffer(b"".join(self._counted)).reshape(-1, 3)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]
         entries = [(rows, columns, amounts)]
-        kinds, shares, _, ended_ms, _, example_rows = events.T
+        kinds, shares, _, ended_ms, _, example_rows, _ = events.T
         plays = (kinds == PLAY) | (kinds == SKIP)
         if plays.any():
             rows, at_ms = example_rows[plays].astype(np.int32), ended_ms[plays].astype(np.float64)

@@ -134,7 +134,7 @@ class LearnerProcessor:
         step.rows[META] = msgspec.msgpack.encode(self.meta)
         return step
 
-    def flush(self, now_ms: int) -> Step:
+    def flush(self, now_ms: int, *, last: bool = False) -> Step:
         """Hand out what was learnt since the last flush: counts and pairs, vectors, weights."""
         step, replica = Step(), self.replica
         self.lesson.train_tower()
@@ -142,7 +142,7 @@ class LearnerProcessor:
         # without rows: above whatever was sent before they were lost, which keepers would take for the same once more
         first = (self.meta.seq or now_ms) + 1
         deltas = replica.send_counts(self.partition, first, *counts)
-        vectors, seq = replica.send_vectors(self.partition, first + bool(deltas))
+        vectors, seq = replica.send_vectors(self.partition, first + bool(deltas), everything=last)
         deltas += vectors
         weights = self.ranker.changed_rows()
         step.rows.update(dict.fromkeys(sent))
@@ -177,13 +177,12 @@ class LearnerProcessor:
         meta = table.meta.get(row)
         kind, played_ms = KIND_CODE[event.kind], event.played_ms or 0
         known_ms = meta.duration_ms if meta is not None else None
-        share = (
-            min(100, 100 * played_ms // known_ms) if known_ms and event.played_ms is not None else 100 * (kind != SKIP)
-        )
+        timed = bool(known_ms) and event.played_ms is not None
+        share = min(100, 100 * played_ms // known_ms) if known_ms and timed else 100 * (kind != SKIP)
         artist_id, tags = (meta.artist_id, table.tags_of(row)) if meta is not None else (None, ())
         heard = Heard(event.track_id, artist_id, event.at_ms, kind, played_ms, share, mark, tags)
         hour = event.context.hour if event.context is not None else None
-        self.lesson.hear(listener, heard, row, hour)
+        self.lesson.hear(listener, heard, row, hour, timed=timed)
         if kind in (PLAY, SKIP) and _take_up(listener, event.track_id):
             self.lesson.count(row, "successes", float(kind == PLAY))
         changed[listener.user_id] = listener

@@ -109,18 +109,24 @@ class Processor(Protocol):
         now_ms : wall clock, only used to refuse events from the future and to stamp outputs
         """
 
-    def flush(self, now_ms: int) -> Step:
-        """Hand out the coalesced state that is due (empty where there is none)."""
+    def flush(self, now_ms: int, *, last: bool = False) -> Step:
+        """Hand out the coalesced state that is due (empty where there is none); all of it where the partition is given back."""
 
 
 def next_step(
-    processor: Processor, records: Sequence[Record], watermarks: Mapping[str, int], now_ms: int, *, flush: bool
+    processor: Processor,
+    records: Sequence[Record],
+    watermarks: Mapping[str, int],
+    now_ms: int,
+    *,
+    flush: bool,
+    last: bool = False,
 ) -> tuple[Step, list[Record]]:
-    """What is to be committed next, with the coalesced state where `flush`; and the records that it has taken."""
+    """What is to be committed next, with the coalesced state where `flush`, all of it where it is the `last`; and the records that it has taken."""
     fresh = unseen(records, watermarks)
     step = processor.step(fresh, now_ms) if fresh else Step()
     if flush:
-        flushed = processor.flush(now_ms)
+        flushed = processor.flush(now_ms, last=last)
         step.rows.update(flushed.rows)
         step.outputs.extend(flushed.outputs)
     return step, fresh

@@ -64,7 +64,7 @@ class CountProcessor:
         step.rows = {key: msgspec.msgpack.encode(self.rows[key]) for key in changed}
         return step
 
-    def flush(self, now_ms: int) -> Step:
+    def flush(self, now_ms: int, *, last: bool = False) -> Step:
         """Nothing is coalesced."""
         return Step()
 

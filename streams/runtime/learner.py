@@ -27,12 +27,11 @@ class Learner:
         self.settings = settings
         self.engine: Engine | None = None
         self._follower: Follower | None = None
-        self._replica: TrackReplica | None = None
 
     async def start(self) -> None:
         """Read the track rows, and join the group meanwhile: who comes back late moves everybody's partitions once more."""
         keepers = (await count_partitions(self.settings))["track"]
-        self._replica = replica = TrackReplica(TrackTable(neighbours_max=0), keepers)
+        replica = TrackReplica(TrackTable(neighbours_max=0), keepers)
         tower = TwoTower(replica.table)
 
         def apply(_topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
@@ -53,8 +52,6 @@ class Learner:
 
     async def stop(self) -> None:
         """Flush, commit, leave."""
-        if self._replica is not None:
-            self._replica.learnt.everything = True
         if self.engine is not None:
             await self.engine.stop()
         if self._follower is not None:

@@ -116,7 +116,7 @@ class Partition:
                 if due:
                     flush_at = time.monotonic() + self.processor.flush_s
                 await asyncio.sleep(0)
-            await self._step([], flush=True)
+            await self._step([], flush=True, last=True)
             await self.store.close()
         except RefusedError as error:
             log.critical("%s", error)
@@ -185,10 +185,10 @@ class Partition:
     def _fills(self, records: float, bytes_: float) -> bool:
         return len(self._buffer) >= records or self._bytes >= bytes_
 
-    async def _step(self, records: Sequence[Record], *, flush: bool) -> None:
+    async def _step(self, records: Sequence[Record], *, flush: bool, last: bool = False) -> None:
         now_ms = time.time_ns() // 1_000_000
         began = time.monotonic()
-        step, fresh = next_step(self.processor, records, self.store.watermarks, now_ms, flush=flush)
+        step, fresh = next_step(self.processor, records, self.store.watermarks, now_ms, flush=flush, last=last)
         if fresh and not flush:
             self._at_once = records_in_time(self._at_once, len(fresh), time.monotonic() - began, self.step_max)
         if not fresh and not step:

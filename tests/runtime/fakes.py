@@ -121,6 +121,7 @@ class Counting:
         self.restored: list[tuple[str, bytes, bytes | None]] = []
         self.error: Exception | None = None
         self._unflushed = 0
+        self.lasts = list[bool]()  # of each flush, whether it was to hand out all
 
     def offsets(self, topic: str = "events") -> list[int]:
         """The offsets of a topic that were applied, in their order."""
@@ -136,9 +137,10 @@ class Counting:
         self._unflushed += len(records)
         return Step({b"all": str(len(self.seen)).encode()})
 
-    def flush(self, now_ms: int) -> Step:
+    def flush(self, now_ms: int, *, last: bool = False) -> Step:
         step = Step({b"unflushed": str(self._unflushed).encode()}) if self._unflushed else Step()
         self._unflushed = 0
+        self.lasts.append(last)
         return step
 
 

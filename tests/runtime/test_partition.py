@@ -359,6 +359,7 @@ async def test_close_ends_the_running_step_flushes_and_closes_the_store(exits: l
         await within(closing)
 
         assert [step.rows for step, _ in store.commits] == [{b"all": b"2"}, {b"all": b"3"}, {b"unflushed": b"3"}]
+        assert store.processor.lasts == [True]
         assert store.watermarks == {"events": 3}
         assert store.closed
         assert exits == []
@@ -427,6 +428,7 @@ async def test_coalesced_state_is_flushed_when_it_is_due_though_nothing_arrives(
     async with running(store) as partition:
         await partition.put(EVENTS, chunk([0]))
         await until(lambda: any(b"unflushed" in step.rows for step, _ in store.commits))
+        assert not any(store.processor.lasts)
 
         assert store.watermarks == {"events": 1}
 

@@ -159,7 +159,7 @@ def test_the_command_prints_tables_and_writes_figures_that_are_explained(tmp_pat
             assert f"`{name}`" in section
 
 
-@pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"listening"}))
+@pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"drift", "listening"}))
 def test_curves_of_a_scenario_that_draws_none_are_refused(scenario: str, tmp_path: Path) -> None:
     argv = ["evaluate", scenario, "--rounds", "1", "--data", str(tmp_path), "--plot", str(tmp_path / "curves.png")]
     done = CliRunner().invoke(app, argv)

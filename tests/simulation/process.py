@@ -122,12 +122,12 @@ class Owner:
             self._chunks[topic] = epoch, number + 1
         return bool(records)
 
-    def step(self, limit: int, *, flush: bool = False, trouble: Trouble | None = None) -> int:
+    def step(self, limit: int, *, flush: bool = False, last: bool = False, trouble: Trouble | None = None) -> int:
         """Read up to `limit` records of each input, apply, commit; answers how many were new."""
         records = [record for topic in self.processor.inputs for record in self.fetch(topic, limit)]
-        flush |= self.since_flush == FLUSH_STEPS - 1
+        flush |= last or self.since_flush == FLUSH_STEPS - 1
         marks = {} if self.sabotage == "watermark" else self.watermarks
-        step, fresh = next_step(self.processor, records, marks, self.now_ms, flush=flush)
+        step, fresh = next_step(self.processor, records, marks, self.now_ms, flush=flush, last=last)
         self.since_flush += bool(fresh)
         if fresh or step:
             self._commit(step, self.watermarks | {record.topic: record.offset + 1 for record in fresh}, trouble)

@@ -126,8 +126,7 @@ class World:
             owner.step(HEALED_LIMIT)
         if owner.waits():
             self.wrong.append(f"{kind} {number} has {owner.lag()} records left after {most} steps")
-        self._owner[kind, number].replica.learnt.everything = True  # as before a clean stop
-        owner.step(HEALED_LIMIT, flush=True)
+        owner.step(HEALED_LIMIT, last=True)
 
     # --- what happens next
 

@@ -72,9 +72,8 @@ def test_before_a_clean_stop_nothing_waits() -> None:
     learnt = learnt_of(at_once=1)
     for row in range(1, ROWS):
         learn(learnt, row, 1.0)
-    learnt.everything = True
 
-    assert learnt.take()[0].tolist() == list(range(1, ROWS))
+    assert learnt.take(everything=True)[0].tolist() == list(range(1, ROWS))
     assert not learnt.of(np.arange(ROWS)).any()
 
 

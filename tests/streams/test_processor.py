@@ -568,7 +568,8 @@ NEGATIVE = {name: [LIKE_SAMPLE, 0] for name in ("like", "save")}
         ("play", 190_000, False, {"complete": [0, 1], "skip": [1, 0], "late_skip": [1, 0], "share_heard": [5, 95]}),
         ("play", 100_000, False, {"complete": [1, 0], "skip": [1, 0], "late_skip": [0, 1], "share_heard": [50, 50]}),
         ("play", 29_000, False, {"complete": [1, 0], "skip": [1, 0], "late_skip": [1, 0], "share_heard": [86, 14]}),
-        ("play", None, False, {"complete": [0, 1], "skip": [1, 0], "late_skip": [1, 0], "share_heard": [0, 100]}),
+        ("play", None, False, {"complete": [0, 1], "skip": [1, 0]}),  # how much of it was heard, nobody knows
+        ("skip", None, False, {"complete": [1, 0], "skip": [0, 1]}),
         (
             "play",
             190_000,
@@ -595,6 +596,16 @@ def test_what_an_event_is_an_example_of(
     }
     assert one.ranker.examples.tolist() == [name in expected for name in OBJECTIVES]
     assert len(one.lesson.predicted_skips) == (kind in ("play", "skip"))
+
+
+@pytest.mark.parametrize(("kind", "late"), [("play", [0, 0]), ("skip", [0, 1])])
+def test_a_track_of_unknown_length_tells_no_share_that_was_heard(kind: str, late: list[int]) -> None:
+    one = learner(track("t1"))
+
+    learn(one, event(track_id="t9", kind=kind, played_ms=90_000, event_id=id_of_a(False)))
+
+    seen = dict(zip(OBJECTIVES, one.ranker.histograms.sum(2).tolist(), strict=True))
+    assert (seen["share_heard"], seen["late_skip"], sum(seen["skip"])) == ([0, 0], late, 1)
 
 
 def test_a_negative_example_of_a_like_weighs_for_those_left_out() -> None:

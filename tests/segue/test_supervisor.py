@@ -196,7 +196,9 @@ async def test_a_forked_worker_is_a_process_of_its_own_and_our_child(tmp_path: P
         shown = [psutil.Process(pid) for pid in pids]
         logs = [[link for link in open_files(pid) if link.startswith(str(tmp_path))] for pid in pids]
 
-        assert [each.name() for each in shown] == ["segue-keeper", "segue-learner"]
+        await until(
+            "they have their names", lambda: [each.name() for each in shown] == ["segue-keeper", "segue-learner"], 10.0
+        )
         assert [each.cmdline() for each in shown] == [each.argv for each in workers]
         assert [each.ppid() for each in shown] == [os.getpid()] * 2
         assert [os.getsid(pid) for pid in pids] == pids

@@ -159,7 +159,7 @@ class TrackTable:
             return 0
         self.unlist_track(row)
         artist = self.add("a:" + meta.artist_id) if meta.artist_id else 0
-        tags = [self.add("g:" + tag) for tag in meta.tags[: self.tags_max]]
+        tags = [self.add("g:" + tag) for tag in self._distinct(meta)]
         self.parts[row] = 0
         self.parts[row, : 2 + len(tags)] = [row, artist, *tags]
         self.part_weights[row] = 0.0
@@ -184,9 +184,12 @@ class TrackTable:
         return np.flatnonzero(self.listed[: len(self)]).astype(np.int32)
 
     def tags_of(self, row: int) -> tuple[str, ...]:
-        """The tags of a track of the catalogue, at most `tags_max`; those of an effect and of a tower."""
+        """The distinct tags of a track of the catalogue, at most `tags_max`; those of an effect and of a tower."""
         meta = self.meta.get(row)
-        return () if meta is None else tuple(meta.tags[: self.tags_max])
+        return () if meta is None else self._distinct(meta)
+
+    def _distinct(self, meta: TrackMeta) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(meta.tags))[: self.tags_max]
 
     def indices(self, track_ids: Sequence[str]) -> Rows:
         """Rows of tracks by id, int32[n]; 0 for what is not known."""

@@ -1,4 +1,4 @@
-"""What a ranker meets in a log of a made-up world: features, labels and weights, as the real processors make them. They do not depend on what it has learnt."""
+"""The examples of a log: features, labels and weights, as the real processors make them for a ranker. They do not depend on what it has learnt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ SKIP = OBJECTIVES.index("skip")
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class Examples:
     """In order: features float64[n, k], labels and weights float64[n, objectives], and whether each example is a play or a skip.
 
     at_ms : int64[n], when it happened; users : whose it is
@@ -34,10 +34,12 @@ class Met:
         return len(self.x)
 
 
-def meet(events: Sequence[ListeningEvent], tracks: Sequence[Track], seed: int, told: Callable[[float], None]) -> Met:
+def examples_of(
+    events: Sequence[ListeningEvent], tracks: Sequence[Track], seed: int, told: Callable[[int], None]
+) -> Examples:
     """Learn a log in its order; its events are plays, skips, likes, saves and shares alone.
 
-    told : the share of them that is learnt
+    told : how many percent of them are learnt
     """
     cluster, ranked = LocalCluster(seed=seed), list[Ranked]()
     cluster.list_tracks(tracks)
@@ -45,24 +47,24 @@ def meet(events: Sequence[ListeningEvent], tracks: Sequence[Track], seed: int, t
         cluster.learn(events[start : start + STEP])
         assert cluster.learner.lesson.ranked is not None
         ranked.append(cluster.learner.lesson.ranked)
-        told(start / len(events))
+        told(100 * start // len(events))
     x, labels, weights, _, plays = (np.concatenate(each) for each in zip(*ranked, strict=True))
     at_ms = np.array([event.at_ms for event in events], np.int64)
-    return Met(x, labels, weights, plays, at_ms, [event.user_id for event in events])
+    return Examples(x, labels, weights, plays, at_ms, [event.user_id for event in events])
 
 
-def predict(met: Met, ranker: Ranker) -> tuple[Doubles, list[int]]:
+def predict(examples: Examples, ranker: Ranker) -> tuple[Doubles, list[int]]:
     """What a ranker predicts of each example before it learns it, float64[n, objectives]; and at which examples its loss was seen to rise."""
-    predicted, alarms = np.empty_like(met.labels), list[int]()
-    for start in range(0, len(met), STEP):
+    predicted, alarms = np.empty_like(examples.labels), list[int]()
+    for start in range(0, len(examples), STEP):
         part = slice(start, start + STEP)
-        predicted[part] = ranker.learn_many(met.x[part], met.labels[part], met.weights[part])
+        predicted[part] = ranker.learn_many(examples.x[part], examples.labels[part], examples.weights[part])
         alarms += [start] * bool(ranker.alarms)
     return predicted, alarms
 
 
-def skip_losses(met: Met, predicted: Doubles) -> Doubles:
+def skip_losses(examples: Examples, predicted: Doubles) -> Doubles:
     """The log loss of each play's skip, in nats."""
-    chances = np.clip(predicted[met.plays, SKIP], 1e-9, 1.0 - 1e-9)
-    losses: Doubles = -np.log(np.where(met.labels[met.plays, SKIP] > 0.0, chances, 1.0 - chances))
+    chances = np.clip(predicted[examples.plays, SKIP], 1e-9, 1.0 - 1e-9)
+    losses: Doubles = -np.log(np.where(examples.labels[examples.plays, SKIP] > 0.0, chances, 1.0 - chances))
     return losses

@@ -29,6 +29,7 @@ def made_up(size: int, users: int) -> Examples:
         x,
         labels,
         np.ones(labels.shape),
+        labels,
         np.ones(size, np.bool_),
         np.arange(size),
         [f"u{each}" for each in owner.tolist()],

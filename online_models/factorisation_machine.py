@@ -4,8 +4,8 @@
 
 Features are the dense ones and, where they are given, identities: whose play, which track, what came before. An identity is a feature of value
 1 whose weight and factors lie in one of `slots` rows, by a hash; two in one slot share what is learnt. The interface is that of
-`DenseLogisticRegressions`. Not for serving: docs/decisions/0024. River's `facto.FMClassifier` scores alike, a feature at a time, which the
-tests hold; its AdaGrad keeps a sum of squares for each factor, of all features together, ours one for each feature's.
+`DenseLogisticRegressions`, and identities. Not for serving: docs/decisions/0024. River's `facto.FMClassifier` scores alike, a feature at a
+time, which the tests hold; its AdaGrad keeps a sum of squares for each factor, of all features together, ours one for each feature's.
 """
 
 from collections.abc import Sequence
@@ -34,13 +34,13 @@ def slot_of(field: str, identity: str, slots: int = SLOTS) -> int:
 class FactorisationMachines:
     """Factorisation machines over the same `size` dense features and identities, one for each prior.
 
-    priors : the rates of True before anything is learnt
+    priors : the rates of 1 before anything is learnt
     factors : length of each v_i; deviation : of their first values, which are normal
     batch : examples of a micro-batch, predicted and stepped at once
     dense, slotted : float64[len(priors), size, 1 + factors], float64[len(priors), slots, 1 + factors], of each feature w_i and v_i
 
     >>> models = FactorisationMachines(2, priors=[0.5], slots=0)
-    >>> x, alike = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]), np.array([[True], [False], [False], [True]])
+    >>> x, alike = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]), np.array([[1.0], [0.0], [0.0], [1.0]])
     >>> for _ in range(100):
     ...     before = models.learn_many(x, alike, np.ones((4, 1)))
     >>> (models.predict_many(x) > 0.5).ravel().tolist()  # no sum of two weights can say this
@@ -72,21 +72,15 @@ class FactorisationMachines:
         self.lr, self.intercept_lr, self.clip_gradient, self.batch = lr, intercept_lr, clip_gradient, batch
 
     def predict_many(self, x: Doubles, identities: Slots | None = None) -> Doubles:
-        """The probabilities of True, float64[n, len(priors)], of x float64[n, size] and identities intp[n, fields]."""
+        """The probabilities of 1, float64[n, len(priors)], of x float64[n, size] and identities intp[n, fields]."""
         slots, x_squared = _slots(x, identities), x * x
         raw = [self._pulls(place, x, x_squared, slots)[0] for place in range(len(self.intercepts))]
         return sigmoid(np.stack(raw, 1))
 
-    def learn_many(
-        self,
-        x: Doubles,
-        y: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]",
-        weights: Doubles,
-        identities: Slots | None = None,
-    ) -> Doubles:
+    def learn_many(self, x: Doubles, y: Doubles, weights: Doubles, identities: Slots | None = None) -> Doubles:
         """Predict and learn examples in their order; answers the probabilities from before each micro-batch, float64[n, len(priors)].
 
-        x : float64[n, size]; y, weights : bool, float64[n, len(priors)]; identities : intp[n, fields]
+        x : float64[n, size]; y, weights : float64[n, len(priors)], y from 0 to 1; identities : intp[n, fields]
         """
         slots, x_squared, predicted = _slots(x, identities), x * x, np.empty(y.shape)
         for start in range(0, len(x), self.batch):

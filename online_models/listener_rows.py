@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from online_models.tags import shared
+
 KINDS = ("play", "skip", "like", "unlike", "save", "share", "block")
 KIND_CODE = {kind: code for code, kind in enumerate(KINDS)}
 PLAY, SKIP, LIKE, UNLIKE, SAVE, SHARE, BLOCK = range(len(KINDS))
@@ -109,6 +111,13 @@ def events_of(head: Head, start: int, user: bytes, row: Callable[[bytes], bytes 
                 f"{user!r}: page {(head.base + start) // PAGE_EVENTS} of the history is missing, its head counts on it"
             )
         events = msgspec.msgpack.decode(body_of(page), type=list[Heard])
-        yield from events[(head.base + start) % PAGE_EVENTS :]
+        yield from map(_sharing, events[(head.base + start) % PAGE_EVENTS :])
         start += PAGE_EVENTS - (head.base + start) % PAGE_EVENTS
-    yield from head.tail[start - tail_start :]
+    yield from map(_sharing, head.tail[start - tail_start :])
+
+
+def _sharing(event: Heard) -> Heard:
+    """An event that was just decoded, with the tags that all others have: nobody else holds it yet."""
+    if event.tags:
+        msgspec.structs.force_setattr(event, "tags", shared(event.tags))
+    return event

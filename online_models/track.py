@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from online_models.initial import initial_vector
+from online_models.tags import shared
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -85,6 +86,7 @@ class TrackTable:
         self.members: dict[int, dict[int, None]] = {}  # artist or tag row -> its listed tracks, in the order of listing
         self.refused = 0
         self._row_of: dict[str, int] = {"": 0}
+        self._tags: list[tuple[str, ...]] = [()]  # of each row: serving asks for those of every candidate
         self._allocate(256)
 
     def _allocate(self, capacity: int) -> None:
@@ -145,6 +147,7 @@ class TrackTable:
         if row == len(self.counts):
             self._allocate(min(2 * row, self.entities_max))
         self.keys.append(key)
+        self._tags.append(())
         self._row_of[key] = row
         self.is_track[row] = key.startswith("t:")
         self.parts[row, 0] = row
@@ -159,7 +162,8 @@ class TrackTable:
             return 0
         self.unlist_track(row)
         artist = self.add("a:" + meta.artist_id) if meta.artist_id else 0
-        tags = [self.add("g:" + tag) for tag in meta.tags[: self.tags_max]]
+        self._tags[row] = shared(tuple(dict.fromkeys(meta.tags))[: self.tags_max])
+        tags = [self.add("g:" + tag) for tag in self._tags[row]]
         self.parts[row] = 0
         self.parts[row, : 2 + len(tags)] = [row, artist, *tags]
         self.part_weights[row] = 0.0
@@ -175,6 +179,7 @@ class TrackTable:
         """Take a track out of the catalogue; what was learnt of it stays."""
         if self.meta.pop(row, None) is None:
             return
+        self._tags[row] = ()
         self.listed[row] = False
         for part in self.parts[row, 1:].tolist():
             self.members.get(part, {}).pop(row, None)
@@ -184,9 +189,8 @@ class TrackTable:
         return np.flatnonzero(self.listed[: len(self)]).astype(np.int32)
 
     def tags_of(self, row: int) -> tuple[str, ...]:
-        """The tags of a track of the catalogue, at most `tags_max`; those of an effect and of a tower."""
-        meta = self.meta.get(row)
-        return () if meta is None else tuple(meta.tags[: self.tags_max])
+        """The distinct tags of a track of the catalogue, at most `tags_max`; those of an effect and of a tower."""
+        return self._tags[row]
 
     def indices(self, track_ids: Sequence[str]) -> Rows:
         """Rows of tracks by id, int32[n]; 0 for what is not known."""

@@ -13,11 +13,11 @@ class Learnt:
     """The vectors without what is not sent yet, and whose was learnt.
 
     base : float32[capacity, width], the table's vectors as keepers will have them once all that was sent has arrived
-    at_once : rows of a flush; besides, those that wait since `late` flushes
+    rows_max : rows of a flush; besides, those that wait since `flushes_max` flushes
 
     >>> table = TrackTable(dims=2)
     >>> rows = np.array([table.add(f"t:{n}") for n in range(3)], np.int32)
-    >>> learnt = Learnt(table, at_once=1, late=2)
+    >>> learnt = Learnt(table, rows_max=1, flushes_max=2)
     >>> learnt.fit()
     >>> learnt.touch(rows[:2])
     >>> table.vectors[rows[:2], 0] += 0.1, 0.2
@@ -25,8 +25,8 @@ class Learnt:
     True
     """
 
-    def __init__(self, table: TrackTable, *, at_once: int = 512, late: int = 16) -> None:
-        self.table, self.at_once, self.late = table, at_once, late
+    def __init__(self, table: TrackTable, *, rows_max: int = 512, flushes_max: int = 16) -> None:
+        self.table, self.rows_max, self.flushes_max = table, rows_max, flushes_max
         self.base: Floats = np.zeros((0, table.vectors.shape[1]), np.float32)
         self._since = np.zeros(0, np.int32)  # the flush before which a row was touched, 0 where nothing waits
         self._flush, self._fitted = 1, 0
@@ -53,9 +53,9 @@ class Learnt:
     def take(self, *, everything: bool = False) -> tuple[Rows, Floats]:
         """The rows that are due, or all that wait, and what was learnt of them; it counts as sent."""
         rows = np.flatnonzero(self._since).astype(np.int32)
-        sums, late = self.of(rows), self._flush - self._since[rows] >= self.late
-        if not everything and len(rows) > self.at_once:
-            late[np.argpartition(-self._sizes(sums), self.at_once)[: self.at_once]] = True
+        sums, late = self.of(rows), self._flush - self._since[rows] >= self.flushes_max
+        if not everything and len(rows) > self.rows_max:
+            late[np.argpartition(-self._sizes(sums), self.rows_max)[: self.rows_max]] = True
             rows, sums = rows[late], sums[late]
         self._since[rows] = 0
         self.base[rows] = self.table.vectors[rows]

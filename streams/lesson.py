@@ -22,6 +22,7 @@ from streams.deltas import TrackReplica
 
 COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks")
 _COLUMN_OF_KIND = [COLUMN[counter] for counter in COUNTER_OF_KIND]
+EXAMPLES = (PLAY, SKIP, LIKE, SAVE, SHARE)  # kinds of events that teach the ranker
 LIKE_SAMPLE = 4  # one play in so many is a negative example of a like and of a save, weighing as many
 COMPLETE = 90  # percent heard that are the whole track
 LATE_MS = (
@@ -95,7 +96,7 @@ class Lesson:
 
     def hear(self, listener: Listener, event: Heard, row: int, hour: int | None, *, timed: bool) -> None:
         """Take one event: what was known before it, then the listener learns it. timed : somebody knows how long it was heard, and how long it is"""
-        if event.kind in (PLAY, SKIP, LIKE, SAVE, SHARE):
+        if event.kind in EXAMPLES:
             self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour)))
             self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id, event.tags)))
             self._events.append(

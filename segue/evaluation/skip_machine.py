@@ -5,7 +5,8 @@ predicted before it is learnt, so that a track's own outcome says nothing of its
 """
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -16,6 +17,12 @@ from segue.evaluation.skip_peers import PRIOR
 from streams.messages import ListeningEvent, Track
 
 FIELDS = ("listener", "track", "artist", "previous_track", "previous_artist")
+
+
+class Learns(Protocol):
+    """Predicts and learns examples in their order, as `DenseLogisticRegressions.learn_many` does."""
+
+    def __call__(self, x: Doubles, y: Doubles, weights: Doubles) -> Doubles: ...
 
 
 def identities_of(plays: Sequence[ListeningEvent], tracks: Sequence[Track]) -> Slots:
@@ -39,17 +46,18 @@ def identities_of(plays: Sequence[ListeningEvent], tracks: Sequence[Track]) -> S
 
 def factorisation_machine(log: SkipLog, seed: int) -> Doubles:
     """Predicting and learning in its micro-batches."""
-    return _learn(FactorisationMachines(log.x.shape[1], priors=[PRIOR], seed=seed), log, log.identities)
+    machines = FactorisationMachines(log.x.shape[1], priors=[PRIOR], seed=seed)
+    return _learn(partial(machines.learn_many, identities=log.identities), log)
 
 
 def newton(log: SkipLog) -> Doubles:
     """Our ranker's skips alone, outside of its processor: what it costs on its own."""
-    return _learn(DenseLogisticRegressions(log.x.shape[1], priors=[PRIOR]), log)
+    return _learn(DenseLogisticRegressions(log.x.shape[1], priors=[PRIOR]).learn_many, log)
 
 
-def _learn(model: Any, log: SkipLog, *identities: Slots) -> Doubles:
-    labels = log.skipped[:, None]
-    predicted: Doubles = model.learn_many(log.x, labels, np.ones(labels.shape), *identities)[:, 0]
+def _learn(learn_many: Learns, log: SkipLog) -> Doubles:
+    labels = log.skipped[:, None].astype(np.float64)
+    predicted: Doubles = learn_many(log.x, labels, np.ones(labels.shape))[:, 0]
     return predicted
 
 

@@ -18,11 +18,11 @@ def made(priors: tuple[float, ...] = (0.4,), *, batch: int = 16) -> Factorisatio
     return FactorisationMachines(SIZE, priors=priors, slots=SLOTS, factors=3, deviation=0.4, batch=batch, seed=1)
 
 
-def examples(n: int, seed: int = 2) -> tuple[Doubles, NDArray[np.bool_], NDArray[np.intp]]:
+def examples(n: int, seed: int = 2) -> tuple[Doubles, Doubles, NDArray[np.intp]]:
     """Features, labels and identities; the two of one example never lie in one slot."""
     rng = np.random.default_rng(seed)
     identities = np.stack([rng.integers(0, 3, n), rng.integers(3, SLOTS, n)], 1)
-    return rng.normal(size=(n, SIZE)), rng.random((n, 1)) < 0.5, identities
+    return rng.normal(size=(n, SIZE)), (rng.random((n, 1)) < 0.5).astype(np.float64), identities
 
 
 def whole(x: Doubles, identities: NDArray[np.intp]) -> Doubles:
@@ -37,7 +37,7 @@ def odds(intercept: float, parameters: Doubles, x: Doubles) -> float:
     return float(intercept + parameters[:, 0] @ x + together)
 
 
-def slope(intercept: float, parameters: Doubles, x: Doubles, label: bool) -> Doubles:
+def slope(intercept: float, parameters: Doubles, x: Doubles, label: float) -> Doubles:
     """Of the log loss of an example in each parameter, by central differences."""
 
     def loss(parameters: Doubles) -> float:
@@ -114,7 +114,10 @@ def test_machines_side_by_side_learn_as_each_alone() -> None:
     alone = [made(), made()]
     for place in range(2):
         alone[place].dense[0], alone[place].slotted[0] = both.dense[place], both.slotted[place]
-    labels, weights = np.concatenate([y, ~y], 1), np.random.default_rng(3).integers(0, 3, (50, 2)).astype(np.float64)
+    labels, weights = (
+        np.concatenate([y, 1.0 - y], 1),
+        np.random.default_rng(3).integers(0, 3, (50, 2)).astype(np.float64),
+    )
     together = both.learn_many(x, labels, weights, identities)
     apart = [
         machines.learn_many(x, labels[:, [place]], weights[:, [place]], identities)
@@ -135,11 +138,19 @@ def test_an_example_without_weight_teaches_nothing() -> None:
     assert machines.intercepts.tolist() == before.intercepts.tolist()
 
 
+def test_a_label_may_be_a_share_whose_mean_is_predicted() -> None:
+    machines, (x, _, _) = made(), examples(4000)
+    shares = np.random.default_rng(3).uniform(0.5, 0.9, (len(x), 1))
+    predicted = machines.learn_many(x, shares, np.ones(shares.shape))
+
+    assert predicted[-1000:].mean() == pytest.approx(0.7, abs=0.03)
+
+
 def test_what_depends_on_an_identity_is_learnt_by_identities_alone() -> None:
     told, blind, (x, _, identities) = made(), made(), examples(3000)
-    y = ((identities[:, 0] == 1) == (identities[:, 1] == 4))[:, None]  # of no identity by itself
+    y = ((identities[:, 0] == 1) == (identities[:, 1] == 4))[:, None].astype(np.float64)  # of no identity by itself
     weights = np.ones(y.shape)
     with_identities, without = told.learn_many(x, y, weights, identities), blind.learn_many(x, y, weights)
-    right = [float(((each[-500:] > 0.5) == y[-500:]).mean()) for each in (with_identities, without)]
+    right = [float(((each[-500:] > 0.5) == (y[-500:] > 0.5)).mean()) for each in (with_identities, without)]
 
     assert right[0] > 0.95 > 0.75 > right[1]

@@ -8,7 +8,7 @@ from online_models.features import FEATURES, features, features_of
 from online_models.gathering import CONTEXT, MEMORY, TRACK, context_of, memory_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import LIKE, PLAY, SKIP, Heard, Profile
-from online_models.track import COLUMN, Doubles, TrackTable, forward_decay
+from online_models.track import COLUMN, Doubles, TrackMeta, TrackTable, forward_decay
 
 DAY_MS = 86_400_000
 
@@ -148,6 +148,23 @@ def test_tags_of_a_skipped_track_tell_of_a_track_that_was_never_heard() -> None:
     effects = column("tag_effect", features_of(listener_of(*skipped), table, rows_of(table), AT_MS + DAY_MS))
 
     assert [effect > effects[1] > 0.0 for effect in effects] == [n % 3 == 0 for n in range(len(effects))]
+
+
+def test_a_tag_that_the_catalogue_repeats_says_no_more_than_once() -> None:
+    once, twice = TrackTable(dims=4), TrackTable(dims=4)
+    once.list_track(TrackMeta("t1", "Blue", tags=["jazz", "folk"]))
+    twice.list_track(TrackMeta("t1", "Blue", tags=["jazz", "jazz", "folk"]))
+    seen = []
+    for table in (once, twice):
+        row, listener = table.indices(["t1"]), Listener("ann")
+        listener.introduce(Profile(favourite_tags=["jazz"]))
+        named = features_of(listener, table, row, AT_MS)
+        for n in range(9):
+            listener.learn_one(Heard("t1", None, AT_MS + n, SKIP, 1000, 1, n, table.tags_of(int(row[0]))))
+        seen.append((named.tolist(), features_of(listener, table, row, AT_MS + DAY_MS).tolist()))
+
+    assert seen[0] == seen[1]
+    assert once.parts[row].tolist() == twice.parts[row].tolist()  # nor in a tower
 
 
 def test_a_named_tag_says_less_the_more_of_it_was_heard() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from online_models.checks.made_up import AT_MS, listen
+from online_models.checks.made_up import AT_MS, catalogue, listen
 from online_models.checks.models.listener import known_of
 from online_models.listener import Listener
 from online_models.listener_rows import (
@@ -111,6 +111,17 @@ def test_restored_listener_knows_the_same(history_max: int, events: int) -> None
     again = Listener.restore("ann", written(listener).get, history_max=history_max)
 
     assert known_of(listener) == known_of(again)
+
+
+def test_events_that_are_read_from_rows_share_their_tags_with_all_others() -> None:
+    table = catalogue()
+    events = [Heard("t0", "a0", AT_MS + n, PLAY, 0, 100, n, table.tags_of(table.index("t:t0"))) for n in range(70)]
+    rows = written(learnt(events))
+    restored, follower = Listener.restore("ann", rows.get), Listener("ann")
+    follower.refresh(rows.get)
+
+    assert events[0].tags
+    assert {id(event.tags) for each in (restored, follower) for event in each.history} == {id(events[0].tags)}
 
 
 def test_restored_listener_writes_no_page_again() -> None:

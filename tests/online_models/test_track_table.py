@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from online_models import tags
 from online_models.checks.made_up import AT_MS, catalogue, restored, rows_of, table_state
 from online_models.colistening import add_pairs
+from online_models.tags import SHARED_MAX, shared
 from online_models.track import (
     CATALOGUE,
     COLUMN,
@@ -43,6 +45,24 @@ def test_row_of_each_section_comes_back_the_same(section: bytes) -> None:
     again.apply_row(key, value)
 
     assert (key, value) == again.encode_row(section, again.index("t:t1"))
+
+
+def test_tags_of_a_track_are_one_object_until_the_catalogue_says_others() -> None:
+    table = table_with(BLUE, TrackMeta("t2", "Red", tags=["folk", "slow"]))
+    blue, red = table.indices(["t1", "t2"]).tolist()
+
+    assert table.tags_of(blue) is table.tags_of(blue) is table.tags_of(red)
+
+    table.list_track(TrackMeta("t1", "Blue", tags=["jazz"]))
+    table.unlist_track(red)
+
+    assert (table.tags_of(blue), table.tags_of(red), table.tags_of(0)) == (("jazz",), (), ())
+
+
+def test_shared_tags_are_bounded() -> None:
+    for n in range(2 * SHARED_MAX):
+        shared((f"tag {n}",))
+        assert len(tags._shared) <= SHARED_MAX
 
 
 def test_whole_table_comes_back_from_its_rows() -> None:

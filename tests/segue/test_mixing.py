@@ -10,14 +10,14 @@ from online_models.features import FEATURES
 from online_models.ranker import OBJECTIVES
 from segue.cli.main import app
 from segue.evaluation.comparison import WATCHED
-from segue.evaluation.met import SKIP, Met
+from segue.evaluation.examples import SKIP, Examples
 from segue.evaluation.metrics import auc
 from segue.evaluation.scenarios.mixing import CURVATURES, EXAMPLES, ONE, chances
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-figures.md").read_text()
 
 
-def made_up(size: int, users: int) -> Met:
+def made_up(size: int, users: int) -> Examples:
     """Skips that one feature tells; which feature is told of, differs by listener."""
     rng = np.random.default_rng(1)
     owner = rng.integers(0, users, size)
@@ -25,10 +25,11 @@ def made_up(size: int, users: int) -> Met:
     x[np.arange(size), owner] = rng.normal(size=size)
     skipped = x.sum(1) + 0.5 * rng.normal(size=size) > 0.0
     labels = np.repeat(skipped[:, None], len(OBJECTIVES), axis=1).astype(np.float64)
-    return Met(
+    return Examples(
         x,
         labels,
         np.ones(labels.shape),
+        labels,
         np.ones(size, np.bool_),
         np.arange(size),
         [f"u{each}" for each in owner.tolist()],
@@ -36,19 +37,19 @@ def made_up(size: int, users: int) -> Met:
 
 
 def test_what_each_learner_knows_of_its_own_is_kept_by_curvatures_and_thinned_by_examples() -> None:
-    met = made_up(3000, 12)
-    told = {name: each[1500:] for name, each in chances(met).items()}
-    areas = {name: auc(each, met.labels[1500:, SKIP] > 0.0) for name, each in told.items()}
+    examples = made_up(3000, 12)
+    predicted = {name: each[1500:] for name, each in chances(examples).items()}
+    areas = {name: auc(each, examples.labels[1500:, SKIP] > 0.0) for name, each in predicted.items()}
 
     assert areas[ONE] > 0.85
     assert abs(areas[CURVATURES] - areas[ONE]) < 0.01
-    assert told[EXAMPLES].std() < 0.95 * told[CURVATURES].std()
+    assert predicted[EXAMPLES].std() < 0.95 * predicted[CURVATURES].std()
 
 
 def test_nobody_is_told_what_was_not_handed_out_yet() -> None:
-    told = chances(made_up(1000, 12))
+    predicted = chances(made_up(1000, 12))
 
-    for each in told.values():
+    for each in predicted.values():
         assert len(set(each[:512].tolist())) == 1
         assert len(set(each[512:].tolist())) > 400
 

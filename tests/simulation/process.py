@@ -162,7 +162,7 @@ class Process:
         self.log, self.kind, self.name, self.sabotage, self.skew_ms = log, kind, name, sabotage, skew_ms
         self.owners: dict[int, Owner] = {}
         self.replica = TrackReplica(TrackTable(dims=DIMS), keepers, outstanding_max=OUTSTANDING_MAX)
-        self.replica.learnt.at_once = 6  # so that some of what is learnt waits
+        self.replica.learnt.rows_max = 6  # so that some of what is learnt waits
         self.tower = TwoTower(self.replica.table, uniform=8)
         self.followed = dict.fromkeys(range(keepers), 0) if kind == "learner" else {}
         for keeper in self.followed:

@@ -9,11 +9,11 @@ from streams.learnt import Learnt
 ROWS = 40
 
 
-def learnt_of(*, at_once: int, late: int = 1000) -> Learnt:
+def learnt_of(*, rows_max: int, flushes_max: int = 1000) -> Learnt:
     table = TrackTable(dims=2)
     for number in range(ROWS):
         table.add(f"t:{number}")
-    learnt = Learnt(table, at_once=at_once, late=late)
+    learnt = Learnt(table, rows_max=rows_max, flushes_max=flushes_max)
     learnt.fit()
     return learnt
 
@@ -24,7 +24,7 @@ def learn(learnt: Learnt, row: int, by: float, column: int = 0) -> None:
 
 
 def test_the_largest_changes_go_first() -> None:
-    learnt = learnt_of(at_once=3)
+    learnt = learnt_of(rows_max=3)
     for row in range(1, ROWS):
         learn(learnt, row, row * (-1) ** row)
 
@@ -35,7 +35,7 @@ def test_the_largest_changes_go_first() -> None:
 
 
 def test_what_waits_grows_with_what_comes_until_it_is_large_enough() -> None:
-    learnt = learnt_of(at_once=1)
+    learnt = learnt_of(rows_max=1)
     sent = list[tuple[int, float]]()
     for by in (3.0, 2.9, 2.8, 0.0):
         learn(learnt, 1, by)
@@ -47,7 +47,7 @@ def test_what_waits_grows_with_what_comes_until_it_is_large_enough() -> None:
 
 
 def test_a_small_change_goes_in_time_though_larger_ones_never_end() -> None:
-    learnt = learnt_of(at_once=1, late=5)
+    learnt = learnt_of(rows_max=1, flushes_max=5)
     learn(learnt, 1, 1e-6)
     sent = list[int]()
     for flush in range(5):
@@ -61,7 +61,7 @@ def test_a_small_change_goes_in_time_though_larger_ones_never_end() -> None:
 
 
 def test_a_sum_of_squared_gradients_makes_no_change_large() -> None:
-    learnt = learnt_of(at_once=1)
+    learnt = learnt_of(rows_max=1)
     learn(learnt, 1, 100.0, column=2 * learnt.table.dims + 1)
     learn(learnt, 2, 0.1)
 
@@ -69,7 +69,7 @@ def test_a_sum_of_squared_gradients_makes_no_change_large() -> None:
 
 
 def test_before_a_clean_stop_nothing_waits() -> None:
-    learnt = learnt_of(at_once=1)
+    learnt = learnt_of(rows_max=1)
     for row in range(1, ROWS):
         learn(learnt, row, 1.0)
 
@@ -78,7 +78,7 @@ def test_before_a_clean_stop_nothing_waits() -> None:
 
 
 def test_what_waits_survives_a_table_that_grows() -> None:
-    learnt = learnt_of(at_once=1)
+    learnt = learnt_of(rows_max=1)
     learn(learnt, 1, 1.0)
     learn(learnt, 2, 2.0)
     learnt.take()

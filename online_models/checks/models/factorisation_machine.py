@@ -21,7 +21,7 @@ def _make(seed: int) -> FactorisationMachines:
 
 def _teach(machines: FactorisationMachines, n: int, label: bool | None = None) -> None:
     at = [n % len(_DRAWN)]
-    labels = np.full((1, 2), _DRAWN[n % len(_DRAWN), 0] > 0.0 if label is None else label)
+    labels = np.full((1, 2), _DRAWN[n % len(_DRAWN), 0] > 0.0 if label is None else label, np.float64)
     machines.learn_many(_DRAWN[at], labels, np.full((1, 2), 1.0 + n % 3), _IDENTITIES[at])
 
 
@@ -32,7 +32,7 @@ def _state(machines: FactorisationMachines) -> bytes:
 
 def _hostile(machines: FactorisationMachines) -> Iterator[Doubles]:
     for x in hostile_features():
-        labels, identities = np.ones((len(x), 2), np.bool_), np.zeros((len(x), 3), np.intp)
+        labels, identities = np.ones((len(x), 2)), np.zeros((len(x), 3), np.intp)
         learnt = machines.learn_many(x, labels, np.ones(labels.shape), identities)
         yield np.concatenate([learnt, machines.predict_many(x, identities)])
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from online_models.ranker import Ranker
 from online_models.track import Doubles
-from segue.evaluation.met import Met, meet, predict, skip_losses
-from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
+from segue.evaluation.examples import Examples, examples_of, predict, skip_losses
+from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet, part_of
 from segue.simulation.listens import Turned, listens
 from segue.simulation.lives import Lives
 from segue.simulation.world import World
@@ -49,32 +49,32 @@ class Course:
         return int(near[0]) + WINDOW if len(near) else len(self.losses) - self.turn
 
 
-def course(met: Met, turned_ms: int, ranker: Ranker) -> Course:
+def course(examples: Examples, turned_ms: int, ranker: Ranker) -> Course:
     """What a ranker predicted of a world that turned at a moment."""
-    predicted, alarms = predict(met, ranker)
-    turn = int((met.at_ms[met.plays] < turned_ms).sum())
-    began = int((met.at_ms < turned_ms).sum())
+    predicted, alarms = predict(examples, ranker)
+    turn = int((examples.at_ms[examples.plays] < turned_ms).sum())
+    began = int((examples.at_ms < turned_ms).sum())
     found = [place - began for place in alarms if place >= began]
-    return Course(skip_losses(met, predicted), turn, found[0] if found else None, len(alarms) - len(found))
+    return Course(skip_losses(examples, predicted), turn, found[0] if found else None, len(alarms) - len(found))
 
 
 def run(options: Options, progress: Progress) -> Report:
     """Both rankers in the world of every seed, turned; the one with care in the world that did not turn."""
     seen: dict[str, list[Course]] = {name: [] for name in MAKERS}
-    still = list[Course]()
+    still, total = list[Course](), 200 * options.seeds
     for number, seed in enumerate(options.all_seeds):
         world = World(seed, listeners=options.listeners, visits=VISITS)
         turned_ms = world.visits[len(world.visits) // 2].at_ms
         for place, lives in enumerate((Turned(world, turned_ms), Lives(world))):
             events = list(listens(world, lives, seed))
-            told = _told(progress, 2 * number + place, 2 * options.seeds, f"seed {seed}")
-            met = meet(events, world.tracks, seed, told)
+            told = part_of(progress, 100 * (2 * number + place), total, f"seed {seed}")
+            examples = examples_of(events, world.tracks, seed, told)
             if isinstance(lives, Turned):
                 for name, make in MAKERS.items():
-                    seen[name].append(course(met, turned_ms, make()))
+                    seen[name].append(course(examples, turned_ms, make()))
             else:
-                still.append(course(met, int(met.at_ms[-1]) + 1, Ranker()))
-    progress(100, 100, "done")
+                still.append(course(examples, int(examples.at_ms[-1]) + 1, Ranker()))
+    progress(total, total, "done")
     report = Report(figures={"seed": options.seed, "seeds": options.seeds, "listeners": options.listeners})
     _add(report, seen, still)
     if options.plot is not None:
@@ -87,10 +87,6 @@ def run(options: Options, progress: Progress) -> Report:
         )
         report.notes.append(f"curves: {options.plot}")
     return report
-
-
-def _told(progress: Progress, before: int, total: int, what: str) -> Callable[[float], None]:
-    return lambda share: progress(int(100 * (before + share) / total), 100, what)
 
 
 def _add(report: Report, seen: dict[str, list[Course]], still: list[Course]) -> None:

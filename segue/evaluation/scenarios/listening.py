@@ -16,7 +16,7 @@ from segue.evaluation.listening_bandits import Bandit, Demographic, lin_ucb, tho
 from segue.evaluation.listening_start import MetaStart
 from segue.evaluation.listening_strategies import Content, Oracle, Popularity, Segue, Strategy, TwoTower
 from segue.evaluation.peers import installed
-from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
+from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet, part_of
 from segue.simulation.lives import Lives
 from segue.simulation.world import World
 
@@ -79,7 +79,7 @@ def run(options: Options, progress: Progress) -> Report:
     for seed, world in zip(options.all_seeds, worlds, strict=True):
         for name, make in makers.items():
             lives = Lives(world)
-            told = _told(progress, done, total, f"{name}, seed {seed}")
+            told = part_of(progress, done, total, f"{name}, seed {seed}")
             seen[name].each.append(live_through(world, lives, make(world, lives, seed), told))
             done += visits
     progress(total, total, "done")
@@ -105,10 +105,6 @@ def run(options: Options, progress: Progress) -> Report:
         draw({name: _curves(loops, "finished") for name, loops in seen.items() if name != ORACLE}, options.plot)
         report.notes.append(f"curves: {options.plot}")
     return report
-
-
-def _told(progress: Progress, before: int, total: int, what: str) -> Callable[[int], None]:
-    return lambda done: progress(before + done, total, what)
 
 
 def _add(report: Report, seen: dict[str, Loops], options: Options) -> None:

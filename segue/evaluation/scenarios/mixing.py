@@ -4,15 +4,13 @@ Each example is predicted by the mix as it was handed out last, before its own l
 one learner and to LEARNERS, as Kafka's partitioner shares listeners out; to these with both averages. Worlds are made up; `--data` adds a log.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from online_models.ranker import CURVATURE, Ranker, RankerMix
 from online_models.track import Doubles
-from segue.evaluation.met import SKIP, STEP, Met, meet
+from segue.evaluation.examples import SKIP, STEP, Examples, examples_of
 from segue.evaluation.metrics import auc, log_loss
-from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
+from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet, part_of
 from segue.importers import source_of
 from segue.simulation.listens import listens
 from segue.simulation.lives import Lives
@@ -40,64 +38,69 @@ class Shared:
                 if not key.endswith(CURVATURE.encode()):
                     self.by_examples.apply_row(number, key, value)
 
-    def learn(self, met: Met, part: slice, owners: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> None:
+    def learn(self, examples: Examples, part: slice, owners: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> None:
         for number, ranker in enumerate(self.rankers):
             theirs = owners[part] == number
             if theirs.any():
-                ranker.learn_many(met.x[part][theirs], met.labels[part][theirs], met.weights[part][theirs])
+                ranker.learn_many(
+                    examples.x[part][theirs], examples.labels[part][theirs], examples.weights[part][theirs]
+                )
 
 
-def chances(met: Met) -> dict[str, Doubles]:
-    """The chance of a skip that serving would have told of each play, by method."""
-    owners = np.array([partition_of(user.encode(), LEARNERS) for user in met.users], np.int64)
+def chances(examples: Examples) -> dict[str, Doubles]:
+    """The chance of a skip that serving would have predicted of each play, by method."""
+    owners = np.array([partition_of(user.encode(), LEARNERS) for user in examples.users], np.int64)
     one, many = Shared(1), Shared(LEARNERS)
     mixes = {ONE: one.by_examples, CURVATURES: many.by_curvatures, EXAMPLES: many.by_examples}
-    told = {name: np.empty(len(met)) for name in mixes}
-    for start in range(0, len(met), STEP):
+    predicted = {name: np.empty(len(examples)) for name in mixes}
+    for start in range(0, len(examples), STEP):
         part = slice(start, start + STEP)
         for name, mix in mixes.items():
-            told[name][part] = mix.score_many(met.x[part])["skip"]
-        one.learn(met, part, np.zeros_like(owners))
-        many.learn(met, part, owners)
+            predicted[name][part] = mix.score_many(examples.x[part])["skip"]
+        one.learn(examples, part, np.zeros_like(owners))
+        many.learn(examples, part, owners)
         if (start + STEP) % FLUSH == 0:
             one.hand_out()
             many.hand_out()
-    return {name: each[met.plays] for name, each in told.items()}
+    return {name: each[examples.plays] for name, each in predicted.items()}
 
 
 def run(options: Options, progress: Progress) -> Report:
     """Made-up worlds of all seeds, whose figures are averaged; and a log, where one is given."""
     report = Report(figures={"seed": options.seed, "seeds": options.seeds, "listeners": options.listeners})
     report.figures["learners"] = LEARNERS
-    total = options.seeds + (options.data is not None)
-    worlds = list[Met]()
+    total = 100 * (options.seeds + (options.data is not None))
+    worlds = list[Examples]()
     for number, seed in enumerate(options.all_seeds):
         world = World(seed, listeners=options.listeners, visits=VISITS)
         events = list(listens(world, Lives(world), seed))
-        worlds.append(meet(events, world.tracks, seed, _told(progress, number, total, f"seed {seed}")))
+        worlds.append(examples_of(events, world.tracks, seed, part_of(progress, 100 * number, total, f"seed {seed}")))
     _add(report, "world", f"made-up worlds of {options.listeners:,} listeners, {LEARNERS} learners", worlds)
     if options.data is not None:
         source = source_of(options.data)
         log, tracks = list(source.events(options.data)), list(source.tracks(options.data))
-        met = meet(log, tracks, options.seed, _told(progress, options.seeds, total, options.data.name))
-        _add(report, "log", f"{options.data.name}, {len(set(met.users)):,} listeners, {LEARNERS} learners", [met])
-    progress(100, 100, "done")
+        examples = examples_of(
+            log, tracks, options.seed, part_of(progress, 100 * options.seeds, total, options.data.name)
+        )
+        _add(
+            report,
+            "log",
+            f"{options.data.name}, {len(set(examples.users)):,} listeners, {LEARNERS} learners",
+            [examples],
+        )
+    progress(total, total, "done")
     return report
 
 
-def _told(progress: Progress, before: int, total: int, what: str) -> Callable[[float], None]:
-    return lambda share: progress(int(100 * (before + share) / total), 100, what)
-
-
-def _add(report: Report, key: str, title: str, logs: list[Met]) -> None:
+def _add(report: Report, key: str, title: str, logs: list[Examples]) -> None:
     sheet, seen = (
         Sheet(f"skips, {title}", ("", "AUC", "log loss")),
         {name: list[tuple[float, float]]() for name in METHODS},
     )
-    for met in logs:
-        skipped = met.labels[met.plays, SKIP] > 0.0
-        for name, told in chances(met).items():
-            seen[name].append((auc(told, skipped), log_loss(told, skipped)))
+    for examples in logs:
+        skipped = examples.labels[examples.plays, SKIP] > 0.0
+        for name, predicted in chances(examples).items():
+            seen[name].append((auc(predicted, skipped), log_loss(predicted, skipped)))
     for name, values in seen.items():
         area, loss = (float(each) for each in np.mean(values, axis=0))
         report.figures |= {

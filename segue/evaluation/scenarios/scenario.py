@@ -62,3 +62,8 @@ class Scenario:
     name: str
     about: str
     run: Callable[[Options, Progress], Report]
+
+
+def part_of(progress: Progress, before: int, total: int, what: str) -> Callable[[int], None]:
+    """How a part of a run tells what it has done, as that of the whole: of `total`, `before` are done when it begins."""
+    return lambda done: progress(before + done, total, what)

@@ -14,20 +14,18 @@ import numpy as np
 
 from online_models.ranker import OBJECTIVES
 from segue.errors import InputError
-from segue.evaluation.cluster import LocalCluster
+from segue.evaluation.examples import SKIP, Examples, examples_of
 from segue.evaluation.metrics import calibration_error
 from segue.evaluation.peers import installed
-from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
+from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet, part_of
 from segue.evaluation.skip_log import MEASURES, Doubles, Resampled, SkipLog, interval, worth
 from segue.evaluation.skip_machine import factorisation_machine, identities_of, mean_of, newton
 from segue.evaluation.skip_peers import base_rate, light_gbm, vowpal_wabbit
 from segue.importers import source_of
-from streams.lesson import Ranked
 from streams.messages import ListeningEvent, Track
 
 DATA = Path("../shared/data/spotify_histories")
 DAY_MS = 86_400_000
-STEP = 16  # events learnt together, as a worker learns what came during a transaction
 OURS, LIGHTGBM, VOWPAL_WABBIT, BASE_RATE = "segue", "lightgbm", "vowpal-wabbit", "base-rate"
 MACHINE, MEAN = "factorisation-machine", "mean-with-machine"
 
@@ -45,34 +43,17 @@ class Guesses:
         self.costs_us[name] = 1e6 * (time.process_time() - begun) / len(self.chances[name])
 
 
-def learn(
-    events: Sequence[ListeningEvent], tracks: Sequence[Track], options: Options, progress: Progress
-) -> tuple[SkipLog, list[Ranked]]:
-    """Predict and learn a log in its order; answers it as a peer meets it, and all that the ranker met."""
-    cluster = LocalCluster(seed=options.seed, flush_every=2)
-    cluster.list_tracks(tracks)
-    met = list[Ranked]()
-    for start in range(0, len(events), STEP):
-        cluster.learn(events[start : start + STEP])
-        ranked = cluster.learner.lesson.ranked
-        if ranked is not None:
-            met.append(ranked)
-        if start % 1024 == 0:
-            progress(start, len(events), "segue learns")
+def log_of(examples: Examples, events: Sequence[ListeningEvent], tracks: Sequence[Track]) -> SkipLog:
+    """The plays of a log as a peer meets them."""
     plays = [event for event in events if event.kind in ("play", "skip")]
     numbers = {user: number for number, user in enumerate(dict.fromkeys(event.user_id for event in plays))}
-    log = SkipLog(
-        np.concatenate([ranked.x[ranked.plays] for ranked in met]),
+    return SkipLog(
+        examples.x[examples.plays],
         np.array([numbers[event.user_id] for event in plays], np.int64),
         np.array([event.kind == "skip" for event in plays], np.bool_),
         np.array([(event.at_ms - (event.played_ms or 0)) // DAY_MS for event in plays], np.int64),
         identities_of(plays, tracks),
     )
-    if len(log.x) != len(plays):
-        raise InputError(
-            f"{len(plays)} plays, of which {len(log.x)} were learnt, expected all: is an event_id repeated?"
-        )
-    return log, met
 
 
 def run(options: Options, progress: Progress) -> Report:
@@ -84,15 +65,17 @@ def run(options: Options, progress: Progress) -> Report:
         raise InputError(
             f"{path}: holds neither a play nor a skip, expected a log of them; say where it is with --data"
         )
-    log, met = learn(events, list(source.tracks(path)), options, progress)
+    tracks, told = list(source.tracks(path)), part_of(progress, 0, 100, "segue learns")
+    examples = examples_of(events, tracks, options.seed, told, flush_every=2)
+    log = log_of(examples, events, tracks)
     report = Report(figures={"seed": options.seed, "events": len(events), "plays": len(log.skipped)})
     report.figures |= {"listeners": int(log.listeners.max()) + 1, "refit_days": options.refit_days}
     guesses = Guesses()
     guesses.add(OURS, lambda: newton(log))
-    guesses.chances[OURS] = np.concatenate([ranked.skips for ranked in met])  # those of the processors
+    guesses.chances[OURS] = examples.predicted[examples.plays, SKIP]  # those of the processors
     _add_others(guesses, log, options, report, progress)
     _add(report, log, guesses, options.seed)
-    _calibrate(report, met)
+    _calibrate(report, examples)
     return report
 
 
@@ -141,15 +124,12 @@ def _title(log: SkipLog) -> str:
     return f"will it be skipped? {len(log.skipped):,} plays of {int(log.listeners.max()) + 1:,} listeners, each predicted before it was learnt"
 
 
-def _calibrate(report: Report, met: Sequence[Ranked]) -> None:
+def _calibrate(report: Report, examples: Examples) -> None:
     """The calibration error of each objective, over the examples that it learnt, by their weights."""
     sheet = Sheet("calibration of each objective, predicted before it was learnt", ("", "examples", "rate", "ECE"))
-    labels, weights, predicted = (
-        np.concatenate([getattr(ranked, part) for ranked in met]) for part in ("labels", "weights", "predicted")
-    )
     for place, name in enumerate(OBJECTIVES):
-        times = np.rint(weights[:, place]).astype(np.int64)
-        seen, chances = np.repeat(labels[:, place], times), np.repeat(predicted[:, place], times)
+        times = np.rint(examples.weights[:, place]).astype(np.int64)
+        seen, chances = (np.repeat(each[:, place], times) for each in (examples.labels, examples.predicted))
         error = calibration_error(chances, seen)
         report.figures[f"{name}_calibration_error"] = error
         sheet.rows.append(

@@ -287,6 +287,9 @@ def auc_of(blocks: Iterable[bytes]) -> float:
 
 
 def _histogram(block: Block) -> Whole:
+    """A block's histogram; none of a release without tags, which counted a like's negatives once, and saves as likes."""
+    if "tag_effect" not in block.features:
+        return np.zeros((2, BINS), np.int64)
     return np.frombuffer(block.histogram, np.int64).reshape(2, BINS)
 
 

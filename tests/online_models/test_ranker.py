@@ -298,6 +298,19 @@ def test_features_of_another_release_start_at_zero() -> None:
     np.testing.assert_allclose(mix.score_many(x)["skip"], predict(ranker, "skip", blind), atol=1e-9)
 
 
+def test_histogram_of_a_release_without_tags_is_none_since_it_counted_otherwise() -> None:
+    ranker, again, mix = taught(100), Ranker(), RankerMix()
+    older = ranker.encode("like").replace(b"tag_effect", b"old_effect", 1)
+    for key, value in ((BLOCK + b"like", older), (BLOCK + b"skip", ranker.encode("skip"))):
+        again.restore(key, value)
+        mix.apply_row(0, key, value)
+
+    assert (again.histograms[OBJECTIVES.index("like")].sum(), again.examples[OBJECTIVES.index("like")]) == (0, 100)
+    assert again.histograms[SKIP].tolist() == ranker.histograms[SKIP].tolist()
+    assert np.isnan(mix.calibration_error("like"))
+    assert mix.calibration_error("skip") == calibration_of_histogram(ranker.histograms[SKIP])
+
+
 def test_block_of_a_newer_release_is_refused() -> None:
     with pytest.raises(ValueError, match="ranker block version"):
         decode_block(b"\x09")

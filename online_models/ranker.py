@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from online_models.dense_logistic import EPS, DenseLogisticRegressions, sigmoid
 from online_models.drift import Alarm, DriftWatch
 from online_models.features import FEATURES
-from online_models.starting_weights import starting_weights
+from online_models.starting_weights import starting_intercepts, starting_weights
 from online_models.track import Doubles
 
 PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02, "save": 0.01, "late_skip": 0.1, "share_heard": 0.65}
@@ -76,6 +76,7 @@ class Ranker:
     def __init__(self, *, loosened: float = 4.0) -> None:
         self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()), steps_by=STEPS_BY)
         self.model.w[:] = starting_weights(OBJECTIVES, FEATURES)
+        self.model.intercepts[:] = starting_intercepts(PRIORS, FEATURES)
         self.examples = np.zeros(len(OBJECTIVES), np.int64)
         self.histograms = np.zeros((len(OBJECTIVES), 2, BINS), np.int64)
         self.watch, self.loosened, self.alarms = DriftWatch(STEPS_BY), loosened, list[Alarm]()
@@ -164,15 +165,15 @@ class RankerMix:
     By the examples that they saw where one has no curvature, and always for the intercepts.
 
     >>> mix = RankerMix()
-    >>> mix.score_many(np.zeros((2, len(FEATURES))))["complete"].round(2).tolist()  # nothing learnt: the priors
-    [0.6, 0.6]
+    >>> mix.score_many(np.zeros((2, len(FEATURES))))["like"].round(2).tolist()  # nothing learnt: the prior
+    [0.02, 0.02]
     """
 
     def __init__(self) -> None:
         self.blocks: dict[str, dict[int, Block]] = {name: {} for name in OBJECTIVES}
         self._precisions: dict[str, dict[int, Doubles]] = {name: {} for name in CURVED}
         self._weights = starting_weights(OBJECTIVES, FEATURES).T.copy()
-        self._intercepts = np.array([np.log(PRIORS[name] / (1.0 - PRIORS[name])) for name in OBJECTIVES])
+        self._intercepts = starting_intercepts(PRIORS, FEATURES)
         self._changed = False
 
     def apply_row(self, partition: int, key: bytes, value: bytes | None) -> None:

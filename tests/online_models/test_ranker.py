@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import linear_model, optim
 
+from online_models.checks.made_up import AT_MS, catalogue, rows_of
 from online_models.dense_logistic import DenseLogisticRegressions
-from online_models.features import FEATURES
+from online_models.features import FEATURES, features_of
+from online_models.listener import Listener
 from online_models.ranker import (
     BINS,
     BLOCK,
@@ -61,6 +63,12 @@ def mixed(*rankers: Ranker) -> RankerMix:
     return mix
 
 
+def unheard() -> Doubles:
+    """The features of a new track, with an artist and tags, to an unknown listener, float64[1, len(FEATURES)]."""
+    table = catalogue(1)
+    return features_of(Listener("ann"), table, rows_of(table, 1), AT_MS)
+
+
 def test_numpy_serves_the_probabilities_that_river_predicts() -> None:
     ranker, (x, _) = taught(), examples(200, 2)
     scores = mixed(ranker).score_many(x)
@@ -71,12 +79,19 @@ def test_numpy_serves_the_probabilities_that_river_predicts() -> None:
 
 def test_objectives_that_nobody_learnt_are_served_as_a_learner_starts() -> None:
     x = np.random.default_rng(1).normal(size=(3, len(FEATURES)))
-    x[0] = 0.0
     scores = RankerMix().score_many(x)
 
     for objective in OBJECTIVES:
         np.testing.assert_allclose(scores[objective], predict(Ranker(), objective, x))
-        np.testing.assert_allclose(scores[objective][0], PRIORS[objective])
+
+
+def test_priors_are_predicted_of_a_track_nobody_heard_to_a_listener_nobody_knows() -> None:
+    x = unheard()
+    scores = RankerMix().score_many(x)
+
+    for objective in OBJECTIVES:
+        np.testing.assert_allclose(scores[objective], PRIORS[objective])
+        np.testing.assert_allclose(predict(Ranker(), objective, x), PRIORS[objective])
 
 
 def test_starting_weights_are_of_features_that_there_are() -> None:
@@ -207,7 +222,7 @@ def test_block_without_examples_leaves_the_priors() -> None:
     mix = RankerMix()
     mix.apply_row(0, BLOCK + b"skip", Ranker().encode("skip"))
 
-    np.testing.assert_allclose(mix.score_many(np.zeros((1, len(FEATURES))))["skip"], PRIORS["skip"])
+    np.testing.assert_allclose(mix.score_many(unheard())["skip"], PRIORS["skip"])
 
 
 def test_rows_that_are_no_blocks_are_left_out() -> None:

@@ -5,7 +5,7 @@ its label (Papke & Wooldridge 1996), since a linear one would leave [0, 1], and 
 
 A block of the topic `ranker-weights` is one objective's weights of one learner partition, with the number of examples that they saw and a
 histogram of predictions by outcome, made before learning. The curvature that objectives step by is a row beside the blocks, written as often as a
-hundredth of the examples is new. `RankerMix` averages the blocks of all partitions by their curvatures, and serving multiplies candidates with that;
+hundredth of the examples is new, and when it is loosened. `RankerMix` averages the blocks of all partitions by their curvatures, and serving multiplies candidates with that;
 Hazan et al. 2007 for the steps.
 """
 
@@ -81,7 +81,7 @@ class Ranker:
         self.histograms = np.zeros((len(OBJECTIVES), 2, BINS), np.int64)
         self.watch, self.loosened, self.alarms = DriftWatch(STEPS_BY), loosened, list[Alarm]()
         self._written = self.examples.copy()  # examples when the blocks were last written
-        self._curved = np.zeros(len(CURVED), np.int64)  # and of all that step by a curvature, when it was
+        self._curved = np.zeros(len(CURVED), np.int64)  # and of those of a curvature, when it was; 0: not as it is
 
     def predict_many(self, x: Doubles) -> Doubles:
         """Probabilities, float64[n, len(OBJECTIVES)], of x float64[n, len(FEATURES)]."""
@@ -102,6 +102,7 @@ class Ranker:
         self.alarms = self.watch.learn_many(predicted, labels, weights)
         for curvature in {STEPS_BY[alarm.place] for alarm in self.alarms}:
             self.model.optimizer.loosen(curvature, self.loosened)
+            self._curved[curvature] = 0  # else whoever takes over soon steps as if nothing had risen
         return predicted
 
     def encode(self, objective: str) -> bytes:

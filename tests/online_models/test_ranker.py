@@ -8,6 +8,7 @@ from river import linear_model, optim
 
 from online_models.checks.made_up import AT_MS, catalogue, rows_of
 from online_models.dense_logistic import DenseLogisticRegressions
+from online_models.drift import Alarm
 from online_models.features import FEATURES, features_of
 from online_models.listener import Listener
 from online_models.ranker import (
@@ -275,6 +276,20 @@ def test_curvature_is_written_where_a_hundredth_of_the_examples_is_new() -> None
     assert written == [True, False, False]
     teach(ranker, *examples(1, 3))
     assert key in ranker.changed_rows()
+
+
+def test_loosened_curvature_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranker, again = taught(300), Ranker()
+    rows = ranker.changed_rows()
+    with monkeypatch.context() as patch:
+        patch.setattr(ranker.watch, "learn_many", lambda *_: [Alarm(SKIP, 0.5, 0.75)])
+        teach(ranker, *examples(1, 2))
+    for key, value in (rows | ranker.changed_rows()).items():
+        again.restore(key, value)
+
+    assert again.model.optimizer.inverse[0].tolist() == ranker.model.optimizer.inverse[0].tolist()
+    teach(ranker, *examples(1, 3))
+    assert BLOCK + b"complete/curvature" not in ranker.changed_rows()
 
 
 def test_curvature_of_another_release_is_taken_by_the_features_that_are_known() -> None:

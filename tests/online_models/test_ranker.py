@@ -144,6 +144,15 @@ def test_models_that_share_a_curvature_step_by_the_mean_of_their_squares() -> No
     np.testing.assert_allclose(model.optimizer.inverse, [np.linalg.inv(curvature)], atol=1e-12)
 
 
+def test_a_curvature_that_is_none_is_told_and_not_stepped_by() -> None:
+    model = DenseLogisticRegressions(3, priors=[0.5])
+    model.optimizer.inverse *= -1e6
+
+    with pytest.raises(AssertionError, match="dpotrf: info 1 of 2 examples, expected 0"):
+        model.learn_many(np.ones((2, 3)), np.ones((2, 1)), np.ones((2, 1)))
+    assert not model.w.any()
+
+
 def test_a_share_is_predicted_by_its_mean() -> None:
     model, x = DenseLogisticRegressions(1, priors=[0.5]), np.array([[1.0]])
     for share in [0.9, 0.9, 0.3] * 300:

@@ -139,7 +139,7 @@ class Ranker:
         return rows
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Go on from a row of this partition; one of an objective that is no more is left alone, features that are new start at zero."""
+        """Go on from a row of this partition; one of an objective that is no more is left alone, features that are new are as in a new ranker."""
         name, model = key[1:].decode(), self.model
         objective = name.removesuffix(CURVATURE)
         if value is None or objective not in (CURVED if name.endswith(CURVATURE) else OBJECTIVES):
@@ -153,8 +153,8 @@ class Ranker:
         self.examples[place] = self._written[place] = block.examples
         model.intercepts[place] = block.intercept
         model.optimizer.n_iterations = max(model.optimizer.n_iterations, block.iterations)
-        model.w[place] = _in_order(block, block.weights)
-        model.optimizer.g2[place] = _in_order(block, block.squared)
+        model.w[place] = _in_order(block, block.weights, starting_weights(OBJECTIVES, FEATURES)[place])
+        model.optimizer.g2[place] = _in_order(block, block.squared, np.zeros(len(FEATURES)))
         if not self._curved[STEPS_BY[place]]:
             model.optimizer.take_squares(STEPS_BY[place])
         self.histograms[place] = _histogram(block)
@@ -173,7 +173,8 @@ class RankerMix:
     def __init__(self) -> None:
         self.blocks: dict[str, dict[int, Block]] = {name: {} for name in OBJECTIVES}
         self._precisions: dict[str, dict[int, Doubles]] = {name: {} for name in CURVED}
-        self._weights = starting_weights(OBJECTIVES, FEATURES).T.copy()
+        self._start = starting_weights(OBJECTIVES, FEATURES)
+        self._weights = self._start.T.copy()
         self._intercepts = starting_intercepts(PRIORS, FEATURES)
         self._changed = False
 
@@ -206,7 +207,8 @@ class RankerMix:
         if not blocks:  # in one order: workers sum alike
             return
         examples = np.array([block.examples for block in blocks.values()], np.float64)
-        share, weights = examples / examples.sum(), [_in_order(block, block.weights) for block in blocks.values()]
+        share = examples / examples.sum()
+        weights = [_in_order(block, block.weights, self._start[place]) for block in blocks.values()]
         self._intercepts[place] = share @ np.array([block.intercept for block in blocks.values()])
         curvature = CURVED[STEPS_BY[place]]
         precisions = self._precisions[curvature]
@@ -295,9 +297,9 @@ def _histogram(block: Block) -> Whole:
     return np.frombuffer(block.histogram, np.int64).reshape(2, BINS)
 
 
-def _in_order(block: Block, values: bytes) -> Doubles:
-    """A block's float64 values in the order of FEATURES, 0 for those that it does not know."""
+def _in_order(block: Block, values: bytes, start: Doubles) -> Doubles:
+    """A block's float64 values in the order of FEATURES, those of `start` where it does not know one."""
     if tuple(block.features) == FEATURES:
         return np.frombuffer(values)
     known = dict(zip(block.features, np.frombuffer(values).tolist(), strict=True))
-    return np.array([known.get(name, 0.0) for name in FEATURES])
+    return np.array([known.get(name, value) for name, value in zip(FEATURES, start.tolist(), strict=True)])

@@ -323,18 +323,19 @@ def test_only_changed_blocks_are_written() -> None:
     assert ranker.changed_rows() == {}
 
 
-def test_features_of_another_release_start_at_zero() -> None:
-    ranker = taught(100)
-    renamed = ranker.encode("skip").replace(b"listener_rate", b"fallen_rating", 1)
+@pytest.mark.parametrize(("name", "start"), [("listener_rate", 0.0), ("track_lately", 0.7)])
+def test_features_of_another_release_start_as_they_do_with_nothing_learnt(name: str, start: float) -> None:
+    ranker, place = taught(100), FEATURES.index(name)
+    renamed = ranker.encode("skip").replace(name.encode(), b"x" * len(name), 1)
     again, mix = Ranker(), RankerMix()
     again.restore(BLOCK + b"skip", renamed)
     mix.apply_row(0, BLOCK + b"skip", renamed)
-    x = np.random.default_rng(1).normal(size=(20, len(FEATURES)))
-    blind = x.copy()
-    blind[:, FEATURES.index("listener_rate")] = 0.0
+    expected = ranker.model.w[SKIP].copy()
+    expected[place] = start
 
-    assert again.model.w[SKIP, FEATURES.index("listener_rate")] == 0.0
-    np.testing.assert_allclose(mix.score_many(x)["skip"], predict(ranker, "skip", blind), atol=1e-9)
+    assert again.model.w[SKIP].tolist() == expected.tolist()
+    np.testing.assert_allclose(mix.weights()[0][:, SKIP], expected, atol=1e-12)
+    assert again.model.optimizer.g2[SKIP, place] == 0.0
 
 
 def test_histogram_of_a_release_without_tags_is_none_since_it_counted_otherwise() -> None:

@@ -193,32 +193,29 @@ class RankerMix:
     def weights(self) -> tuple[Doubles, Doubles]:
         """The weights float64[len(FEATURES), len(OBJECTIVES)] and the intercepts of all partitions together; mixed once after rows have come."""
         if self._changed:
-            sums = dict[tuple[str, ...], Doubles]()
+            sums = dict[tuple[int, tuple[int, ...]], Doubles]()
             for place in range(len(OBJECTIVES)):
                 self._mix(place, sums)
             self._changed = False
         return self._weights, self._intercepts
 
-    def _mix(self, place: int, sums: dict[tuple[str, ...], Doubles]) -> None:
+    def _mix(self, place: int, sums: dict[tuple[int, tuple[int, ...]], Doubles]) -> None:
         """Mix an objective; sums : inverses of sums of precisions, which objectives share where the same partitions learnt them."""
-        blocks = {
-            partition: block for partition, block in sorted(self.blocks[OBJECTIVES[place]].items()) if block.examples
-        }
-        if not blocks:  # in one order: workers sum alike
+        # in one order: workers sum alike
+        blocks = {number: block for number, block in sorted(self.blocks[OBJECTIVES[place]].items()) if block.examples}
+        if not blocks:
             return
         examples = np.array([block.examples for block in blocks.values()], np.float64)
         share = examples / examples.sum()
         weights = [_in_order(block, block.weights, self._start[place]) for block in blocks.values()]
         self._intercepts[place] = share @ np.array([block.intercept for block in blocks.values()])
-        curvature = CURVED[STEPS_BY[place]]
-        precisions = self._precisions[curvature]
+        precisions = self._precisions[CURVED[STEPS_BY[place]]]
         if len(blocks) > 1 and blocks.keys() <= precisions.keys():
-            of, key = [precisions[partition] for partition in blocks], (curvature, *map(str, blocks))
+            of, key = [precisions[partition] for partition in blocks], (STEPS_BY[place], tuple(blocks))
             if key not in sums:
                 sums[key] = np.linalg.inv(np.sum(of, axis=0)).astype(np.float64)
-            self._weights[:, place] = sums[key] @ np.sum(
-                [one @ each for one, each in zip(of, weights, strict=True)], axis=0
-            )
+            known = np.sum([one @ each for one, each in zip(of, weights, strict=True)], axis=0)
+            self._weights[:, place] = sums[key] @ known
         else:
             self._weights[:, place] = share @ np.array(weights)
 

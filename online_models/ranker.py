@@ -165,6 +165,8 @@ class RankerMix:
 
     By the examples that they saw where one has no curvature, and always for the intercepts.
 
+    blocks, precisions : by objective and partition, the latter float64[len(FEATURES), len(FEATURES)]
+
     >>> mix = RankerMix()
     >>> mix.score_many(np.zeros((2, len(FEATURES))))["like"].round(2).tolist()  # nothing learnt: the prior
     [0.02, 0.02]
@@ -172,7 +174,7 @@ class RankerMix:
 
     def __init__(self) -> None:
         self.blocks: dict[str, dict[int, Block]] = {name: {} for name in OBJECTIVES}
-        self._precisions: dict[str, dict[int, Doubles]] = {name: {} for name in CURVED}
+        self.precisions: dict[str, dict[int, Doubles]] = {name: {} for name in CURVED}
         self._start = starting_weights(OBJECTIVES, FEATURES)
         self._weights = self._start.T.copy()
         self._intercepts = starting_intercepts(PRIORS, FEATURES)
@@ -185,7 +187,7 @@ class RankerMix:
         if key[:1] != BLOCK or value is None or objective not in (CURVED if name != objective else OBJECTIVES):
             return
         if name != objective:
-            self._precisions[objective][partition] = np.linalg.inv(_inverse(value)).astype(np.float64)
+            self.precisions[objective][partition] = np.linalg.inv(_inverse(value)).astype(np.float64)
         else:
             self.blocks[name][partition] = decode_block(value)
         self._changed = True
@@ -209,7 +211,7 @@ class RankerMix:
         share = examples / examples.sum()
         weights = [_in_order(block, block.weights, self._start[place]) for block in blocks.values()]
         self._intercepts[place] = share @ np.array([block.intercept for block in blocks.values()])
-        precisions = self._precisions[CURVED[STEPS_BY[place]]]
+        precisions = self.precisions[CURVED[STEPS_BY[place]]]
         if len(blocks) > 1 and blocks.keys() <= precisions.keys():
             of, key = [precisions[partition] for partition in blocks], (STEPS_BY[place], tuple(blocks))
             if key not in sums:

@@ -59,10 +59,10 @@ class Curvature(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ranker:
-    """All objectives of one learner partition; columns of labels, weights and probabilities are in the order of OBJECTIVES.
+    """All objectives of one learner partition; columns of labels, weights and predictions are in the order of OBJECTIVES.
 
     loosened : how many times less what was learnt counts in a step once the loss has risen (`drift`); 1 for no care
-    examples : int64, by objective; histograms : int64[objective, outcome, bin], how often each bin of probabilities was predicted
+    examples : int64, by objective; histograms : int64[objective, outcome, bin], how often each bin was predicted
     alarms : of the last lesson
 
     >>> ranker = Ranker()
@@ -84,11 +84,11 @@ class Ranker:
         self._curved = np.zeros(len(CURVED), np.int64)  # and of those of a curvature, when it was; 0: not as it is
 
     def predict_many(self, x: Doubles) -> Doubles:
-        """Probabilities, float64[n, len(OBJECTIVES)], of x float64[n, len(FEATURES)]."""
+        """Probabilities, and the mean of `share_heard`, float64[n, len(OBJECTIVES)], of x float64[n, len(FEATURES)]."""
         return self.model.predict_many(x)
 
     def learn_many(self, x: Doubles, labels: Doubles, weights: Doubles) -> Doubles:
-        """Predict, then learn, in order; answers the probabilities from before each micro-batch, float64[n, len(OBJECTIVES)].
+        """Predict, then learn, in order; answers what was predicted before each micro-batch, float64[n, len(OBJECTIVES)].
 
         x : float64[n, len(FEATURES)]; labels, weights : float64[n, len(OBJECTIVES)], labels from 0 to 1; a weight of 0: no example of that objective
         """
@@ -222,10 +222,10 @@ class RankerMix:
             self._weights[:, place] = share @ np.array(weights)
 
     def score_many(self, x: Doubles) -> dict[str, Doubles]:
-        """Probability per objective, float64[n] each, of float64[n, len(FEATURES)]."""
+        """Probability per objective, of `share_heard` the mean, float64[n] each, of float64[n, len(FEATURES)]."""
         weights, intercepts = self.weights()
-        probabilities = sigmoid(x @ weights + intercepts)
-        return dict(zip(OBJECTIVES, probabilities.T, strict=True))
+        predicted = sigmoid(x @ weights + intercepts)
+        return dict(zip(OBJECTIVES, predicted.T, strict=True))
 
     def auc(self, objective: str) -> float:
         """AUC over everything that the partitions predicted before they learnt it; nan where there were not both outcomes."""

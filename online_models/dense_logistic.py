@@ -55,7 +55,10 @@ class DenseNewton(optim.Newton):
         reached = gradients @ inverse
         inner = reached @ gradients.T
         inner.ravel()[:: len(inner) + 1] += 1.0
-        root = dtrtri(dpotrf(inner.T, lower=1, clean=1, overwrite_a=1)[0], lower=1, overwrite_c=1)[0]
+        root, failed = dpotrf(inner.T, lower=1, clean=1, overwrite_a=1)
+        assert failed == 0, f"dpotrf: info {failed} of {len(x)} examples, expected 0: a curvature that is not positive"
+        root, failed = dtrtri(root, lower=1, overwrite_c=1)
+        assert failed == 0, f"dtrtri: info {failed} of {len(x)} examples, expected 0: a root that is singular"
         half = root @ reached
         # symmetric, so its transpose is the column-major array that BLAS adds to in place
         dgemm(-1.0, half.T, half.T, trans_b=1, beta=1.0, c=inverse.T, overwrite_c=1)

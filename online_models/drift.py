@@ -5,6 +5,7 @@ ranker's business. Bounded by ADWIN's own buckets, logarithmic in the examples. 
 usual once some hundred examples have come.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from online_models.track import Doubles
 
 _SCALE = 2.0  # ADWIN supposes values within 1; means of losses are mostly within a half of each other
 _CLOCK = 4  # means between two of ADWIN's looks
-_SWIFT = 1.0 / 32.0  # share by which the recent loss moves with every mean
+_RECENT = 32  # means that an alarm tells of: ADWIN drops old ones only as far as it must
 _LEAST = 1e-9  # chance, so that no loss is infinite
 
 
@@ -43,7 +44,6 @@ class DriftWatch:
 
     def __init__(self, groups: Sequence[int], *, delta: float = 0.0005, batch: int = 8, gathered: int = 128) -> None:
         self.delta, self.batch, self.gathered = delta, batch, gathered
-        self.recently = [float("nan")] * len(groups)
         self._groups = [np.flatnonzero(np.array(groups) == group) for group in range(max(groups) + 1)]
         self._lessons, self._examples = list[tuple[Doubles, Doubles, Doubles]](), 0  # not looked at yet
         self._waiting: list[Doubles] = [
@@ -51,8 +51,8 @@ class DriftWatch:
         ]  # losses that fill no mean yet
         self._watched = [self._begun() for _ in groups]
 
-    def _begun(self) -> ADWIN:
-        return ADWIN(delta=self.delta, clock=_CLOCK)
+    def _begun(self) -> tuple[ADWIN, deque[float]]:
+        return ADWIN(delta=self.delta, clock=_CLOCK), deque(maxlen=_RECENT)
 
     def learn_many(self, predicted: Doubles, labels: Doubles, weights: Doubles) -> list[Alarm]:
         """Take examples with what was predicted of them, float64[n, len(groups)] each; answers the alarms, one at most for an objective."""
@@ -84,12 +84,11 @@ class DriftWatch:
 
     def _watch(self, place: int, means: list[float]) -> list[Alarm]:
         """The first alarm of an objective's next means, if there is one."""
-        watched, alarms = self._watched[place], list[Alarm]()
-        before = watched.estimation / _SCALE
+        watched, recent = self._watched[place]
         for mean in means:
-            recently = self.recently[place]
-            self.recently[place] = recently = mean if recently != recently else recently + _SWIFT * (mean - recently)
+            before = watched.estimation
             watched.update(_SCALE * mean)
-            if watched.drift_detected and recently > before:
-                alarms.append(Alarm(place, before, recently))
-        return alarms[:1]
+            recent.append(mean)
+            if watched.drift_detected and watched.estimation > before:
+                return [Alarm(place, before / _SCALE, sum(recent) / len(recent))]
+        return []

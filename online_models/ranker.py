@@ -5,7 +5,7 @@ its label (Papke & Wooldridge 1996), since a linear one would leave [0, 1], and 
 
 A block of the topic `ranker-weights` is one objective's weights of one learner partition, with the number of examples that they saw and a
 histogram of predictions by outcome, made before learning. The curvature that objectives step by is a row beside the blocks, written as often as a
-hundredth of the examples is new. `RankerMix` averages the blocks of all partitions by their curvatures, and serving multiplies candidates with that;
+hundredth of the examples is new, and when it is loosened. `RankerMix` averages the blocks of all partitions by their curvatures, and serving multiplies candidates with that;
 Hazan et al. 2007 for the steps.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from online_models.dense_logistic import EPS, DenseLogisticRegressions, sigmoid
 from online_models.drift import Alarm, DriftWatch
 from online_models.features import FEATURES
-from online_models.starting_weights import starting_weights
+from online_models.starting_weights import starting_intercepts, starting_weights
 from online_models.track import Doubles
 
 PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02, "save": 0.01, "late_skip": 0.1, "share_heard": 0.65}
@@ -59,10 +59,10 @@ class Curvature(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ranker:
-    """All objectives of one learner partition; columns of labels, weights and probabilities are in the order of OBJECTIVES.
+    """All objectives of one learner partition; columns of labels, weights and predictions are in the order of OBJECTIVES.
 
     loosened : how many times less what was learnt counts in a step once the loss has risen (`drift`); 1 for no care
-    examples : int64, by objective; histograms : int64[objective, outcome, bin], how often each bin of probabilities was predicted
+    examples : int64, by objective; histograms : int64[objective, outcome, bin], how often each bin was predicted
     alarms : of the last lesson
 
     >>> ranker = Ranker()
@@ -76,18 +76,19 @@ class Ranker:
     def __init__(self, *, loosened: float = 4.0) -> None:
         self.model = DenseLogisticRegressions(len(FEATURES), priors=list(PRIORS.values()), steps_by=STEPS_BY)
         self.model.w[:] = starting_weights(OBJECTIVES, FEATURES)
+        self.model.intercepts[:] = starting_intercepts(PRIORS, FEATURES)
         self.examples = np.zeros(len(OBJECTIVES), np.int64)
         self.histograms = np.zeros((len(OBJECTIVES), 2, BINS), np.int64)
         self.watch, self.loosened, self.alarms = DriftWatch(STEPS_BY), loosened, list[Alarm]()
         self._written = self.examples.copy()  # examples when the blocks were last written
-        self._curved = np.zeros(len(CURVED), np.int64)  # and of all that step by a curvature, when it was
+        self._curved = np.zeros(len(CURVED), np.int64)  # and of those of a curvature, when it was; 0: not as it is
 
     def predict_many(self, x: Doubles) -> Doubles:
-        """Probabilities, float64[n, len(OBJECTIVES)], of x float64[n, len(FEATURES)]."""
+        """Probabilities, and the mean of `share_heard`, float64[n, len(OBJECTIVES)], of x float64[n, len(FEATURES)]."""
         return self.model.predict_many(x)
 
     def learn_many(self, x: Doubles, labels: Doubles, weights: Doubles) -> Doubles:
-        """Predict, then learn, in order; answers the probabilities from before each micro-batch, float64[n, len(OBJECTIVES)].
+        """Predict, then learn, in order; answers what was predicted before each micro-batch, float64[n, len(OBJECTIVES)].
 
         x : float64[n, len(FEATURES)]; labels, weights : float64[n, len(OBJECTIVES)], labels from 0 to 1; a weight of 0: no example of that objective
         """
@@ -101,6 +102,7 @@ class Ranker:
         self.alarms = self.watch.learn_many(predicted, labels, weights)
         for curvature in {STEPS_BY[alarm.place] for alarm in self.alarms}:
             self.model.optimizer.loosen(curvature, self.loosened)
+            self._curved[curvature] = 0  # else whoever takes over soon steps as if nothing had risen
         return predicted
 
     def encode(self, objective: str) -> bytes:
@@ -137,7 +139,7 @@ class Ranker:
         return rows
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Go on from a row of this partition; one of an objective that is no more is left alone, features that are new start at zero."""
+        """Go on from a row of this partition; one of an objective that is no more is left alone, features that are new are as in a new ranker."""
         name, model = key[1:].decode(), self.model
         objective = name.removesuffix(CURVATURE)
         if value is None or objective not in (CURVED if name.endswith(CURVATURE) else OBJECTIVES):
@@ -151,8 +153,8 @@ class Ranker:
         self.examples[place] = self._written[place] = block.examples
         model.intercepts[place] = block.intercept
         model.optimizer.n_iterations = max(model.optimizer.n_iterations, block.iterations)
-        model.w[place] = _in_order(block, block.weights)
-        model.optimizer.g2[place] = _in_order(block, block.squared)
+        model.w[place] = _in_order(block, block.weights, starting_weights(OBJECTIVES, FEATURES)[place])
+        model.optimizer.g2[place] = _in_order(block, block.squared, np.zeros(len(FEATURES)))
         if not self._curved[STEPS_BY[place]]:
             model.optimizer.take_squares(STEPS_BY[place])
         self.histograms[place] = _histogram(block)
@@ -163,16 +165,19 @@ class RankerMix:
 
     By the examples that they saw where one has no curvature, and always for the intercepts.
 
+    blocks, precisions : by objective and partition, the latter float64[len(FEATURES), len(FEATURES)]
+
     >>> mix = RankerMix()
-    >>> mix.score_many(np.zeros((2, len(FEATURES))))["complete"].round(2).tolist()  # nothing learnt: the priors
-    [0.6, 0.6]
+    >>> mix.score_many(np.zeros((2, len(FEATURES))))["like"].round(2).tolist()  # nothing learnt: the prior
+    [0.02, 0.02]
     """
 
     def __init__(self) -> None:
         self.blocks: dict[str, dict[int, Block]] = {name: {} for name in OBJECTIVES}
-        self._precisions: dict[str, dict[int, Doubles]] = {name: {} for name in CURVED}
-        self._weights = starting_weights(OBJECTIVES, FEATURES).T.copy()
-        self._intercepts = np.array([np.log(PRIORS[name] / (1.0 - PRIORS[name])) for name in OBJECTIVES])
+        self.precisions: dict[str, dict[int, Doubles]] = {name: {} for name in CURVED}
+        self._start = starting_weights(OBJECTIVES, FEATURES)
+        self._weights = self._start.T.copy()
+        self._intercepts = starting_intercepts(PRIORS, FEATURES)
         self._changed = False
 
     def apply_row(self, partition: int, key: bytes, value: bytes | None) -> None:
@@ -182,7 +187,7 @@ class RankerMix:
         if key[:1] != BLOCK or value is None or objective not in (CURVED if name != objective else OBJECTIVES):
             return
         if name != objective:
-            self._precisions[objective][partition] = np.linalg.inv(_inverse(value)).astype(np.float64)
+            self.precisions[objective][partition] = np.linalg.inv(_inverse(value)).astype(np.float64)
         else:
             self.blocks[name][partition] = decode_block(value)
         self._changed = True
@@ -190,39 +195,37 @@ class RankerMix:
     def weights(self) -> tuple[Doubles, Doubles]:
         """The weights float64[len(FEATURES), len(OBJECTIVES)] and the intercepts of all partitions together; mixed once after rows have come."""
         if self._changed:
-            sums = dict[tuple[str, ...], Doubles]()
+            sums = dict[tuple[int, tuple[int, ...]], Doubles]()
             for place in range(len(OBJECTIVES)):
                 self._mix(place, sums)
             self._changed = False
         return self._weights, self._intercepts
 
-    def _mix(self, place: int, sums: dict[tuple[str, ...], Doubles]) -> None:
+    def _mix(self, place: int, sums: dict[tuple[int, tuple[int, ...]], Doubles]) -> None:
         """Mix an objective; sums : inverses of sums of precisions, which objectives share where the same partitions learnt them."""
-        blocks = {
-            partition: block for partition, block in sorted(self.blocks[OBJECTIVES[place]].items()) if block.examples
-        }
-        if not blocks:  # in one order: workers sum alike
+        # in one order: workers sum alike
+        blocks = {number: block for number, block in sorted(self.blocks[OBJECTIVES[place]].items()) if block.examples}
+        if not blocks:
             return
         examples = np.array([block.examples for block in blocks.values()], np.float64)
-        share, weights = examples / examples.sum(), [_in_order(block, block.weights) for block in blocks.values()]
+        share = examples / examples.sum()
+        weights = [_in_order(block, block.weights, self._start[place]) for block in blocks.values()]
         self._intercepts[place] = share @ np.array([block.intercept for block in blocks.values()])
-        curvature = CURVED[STEPS_BY[place]]
-        precisions = self._precisions[curvature]
+        precisions = self.precisions[CURVED[STEPS_BY[place]]]
         if len(blocks) > 1 and blocks.keys() <= precisions.keys():
-            of, key = [precisions[partition] for partition in blocks], (curvature, *map(str, blocks))
+            of, key = [precisions[partition] for partition in blocks], (STEPS_BY[place], tuple(blocks))
             if key not in sums:
                 sums[key] = np.linalg.inv(np.sum(of, axis=0)).astype(np.float64)
-            self._weights[:, place] = sums[key] @ np.sum(
-                [one @ each for one, each in zip(of, weights, strict=True)], axis=0
-            )
+            known = np.sum([one @ each for one, each in zip(of, weights, strict=True)], axis=0)
+            self._weights[:, place] = sums[key] @ known
         else:
             self._weights[:, place] = share @ np.array(weights)
 
     def score_many(self, x: Doubles) -> dict[str, Doubles]:
-        """Probability per objective, float64[n] each, of float64[n, len(FEATURES)]."""
+        """Probability per objective, of `share_heard` the mean, float64[n] each, of float64[n, len(FEATURES)]."""
         weights, intercepts = self.weights()
-        probabilities = sigmoid(x @ weights + intercepts)
-        return dict(zip(OBJECTIVES, probabilities.T, strict=True))
+        predicted = sigmoid(x @ weights + intercepts)
+        return dict(zip(OBJECTIVES, predicted.T, strict=True))
 
     def auc(self, objective: str) -> float:
         """AUC over everything that the partitions predicted before they learnt it; nan where there were not both outcomes."""
@@ -287,12 +290,15 @@ def auc_of(blocks: Iterable[bytes]) -> float:
 
 
 def _histogram(block: Block) -> Whole:
+    """A block's histogram; none of a release without tags, which counted a like's negatives once, and saves as likes."""
+    if "tag_effect" not in block.features:
+        return np.zeros((2, BINS), np.int64)
     return np.frombuffer(block.histogram, np.int64).reshape(2, BINS)
 
 
-def _in_order(block: Block, values: bytes) -> Doubles:
-    """A block's float64 values in the order of FEATURES, 0 for those that it does not know."""
+def _in_order(block: Block, values: bytes, start: Doubles) -> Doubles:
+    """A block's float64 values in the order of FEATURES, those of `start` where it does not know one."""
     if tuple(block.features) == FEATURES:
         return np.frombuffer(values)
     known = dict(zip(block.features, np.frombuffer(values).tolist(), strict=True))
-    return np.array([known.get(name, 0.0) for name in FEATURES])
+    return np.array([known.get(name, value) for name, value in zip(FEATURES, start.tolist(), strict=True)])

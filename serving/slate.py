@@ -58,7 +58,7 @@ class Candidates:
 class Ranked:
     """Candidates with what the ranker says, best first.
 
-    utility : float64[n]; objectives : probability by objective, float64[n] each
+    utility : float64[n]; objectives : probability by objective, of `share_heard` the mean, float64[n] each
     """
 
     candidates: Candidates

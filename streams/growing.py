@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from online_models import listener_rows, track
 from online_models.listener_rows import CHOICES, HEAD, PAGE, user_of
-from online_models.ranker import CURVED, OBJECTIVES, Ranker, RankerMix
+from online_models.ranker import OBJECTIVES, Ranker, RankerMix
 from online_models.track import CATALOGUE, COUNTS, META, NEIGHBOURS, VECTORS
 from streams.deltas import keeper_of
 from streams.partitioning import partition_of
@@ -140,12 +140,13 @@ class Growth:
         ours.dead_letters += theirs.dead_letters
 
     def _shared_rankers(self) -> list[Ranker]:
-        """For every new partition the weights that serving has of the old ones, step sizes by the examples that each saw, and its share of these."""
+        """For every new partition the weights that serving has of the old ones, the mean of their precisions, and its share of the examples."""
         old = [ranker for _, ranker in sorted(self._rankers.items())] or [Ranker()]
         examples = np.stack([ranker.examples for ranker in old])
         total, histograms = examples.sum(0), np.stack([ranker.histograms for ranker in old]).sum(0)
         share = examples / np.maximum(total, 1)
         weights, intercepts = self._mix.weights()
+        inverse = np.linalg.inv(np.mean([np.linalg.inv(each.model.optimizer.inverse) for each in old], axis=0))
         made = [Ranker() for _ in range(self.after)]
         for number, ranker in enumerate(made):
             ranker.examples, ranker.histograms = (
@@ -163,9 +164,7 @@ class Growth:
                 ranker.model.optimizer.g2[objective] = of @ np.stack(
                     [each.model.optimizer.g2[objective] for each in old]
                 )
-                if objective < len(CURVED):
-                    inverses = np.stack([each.model.optimizer.inverse[objective] for each in old])
-                    ranker.model.optimizer.inverse[objective] = np.tensordot(of, inverses, 1)
+            ranker.model.optimizer.inverse[:] = inverse
         return made
 
 

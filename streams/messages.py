@@ -102,7 +102,7 @@ class Slot(msgspec.Struct, frozen=True, omit_defaults=True):
     """One place of a playlist.
 
     propensity : with what probability this track was put here (1 where nothing was left to chance)
-    objectives : predicted probability by objective
+    objectives : predicted probability by objective; of `share_heard` the mean share that is heard, of 1
     channels : the candidate channels that proposed it
     """
 

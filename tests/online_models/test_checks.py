@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from online_models.checks import MODELS, Check, Checkable, yield_checks
+from online_models.checks.state import check_the_state_survives_its_rows
 from online_models.checks.suite import CHECKS
 from online_models.checks.vector_index import VECTOR_INDEX_CHECKS
 from online_models.index.exact import ExactIndex
@@ -58,6 +59,20 @@ def test_rows_that_lose_something_are_found() -> None:
     broken = replace(model, restore=lambda bandit: model.make(0))
 
     assert failures(broken) == {"the state survives its rows", "what is restored learns on alike"}
+
+
+def test_curvatures_that_are_lost_are_found() -> None:
+    model = BY_NAME["ranker-mix"]
+    restored: Any = model.restore
+
+    def restore(mix: Any) -> Any:
+        again = restored(mix)
+        for by_partition in again.precisions.values():
+            by_partition.clear()
+        return again
+
+    with pytest.raises(AssertionError, match="rows written after 24 lessons lost some"):
+        check_the_state_survives_its_rows(replace(model, restore=restore))
 
 
 def test_a_model_that_does_not_learn_is_found() -> None:

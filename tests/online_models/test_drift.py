@@ -51,6 +51,18 @@ def test_learning_is_no_alarm() -> None:
     ]
 
 
+def test_a_fall_is_no_alarm_where_a_watch_has_just_begun() -> None:
+    watch = DriftWatch([0])
+    falling, rising = np.repeat([[0.1], [0.9]], 2048, axis=0), np.repeat([[0.9], [0.1]], 2048, axis=0)
+    found = [
+        watch.learn_many(chances, np.ones(chances.shape), np.ones(chances.shape))
+        for chances in (falling, rising, falling, np.concatenate([rising, falling]))
+    ]
+
+    assert [len(each) for each in found] == [0, 1, 0, 1]
+    assert all(alarm.before < alarm.recently for each in found for alarm in each)
+
+
 def test_objectives_of_a_group_begin_anew_together_and_others_go_on() -> None:
     watch, size = DriftWatch([0, 0, 1]), 1024
     labels, weights = np.ones((size, 3)), np.ones((size, 3))

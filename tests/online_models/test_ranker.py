@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import linear_model, optim
 
+from online_models.checks.made_up import AT_MS, catalogue, rows_of
 from online_models.dense_logistic import DenseLogisticRegressions
-from online_models.features import FEATURES
+from online_models.drift import Alarm
+from online_models.features import FEATURES, features_of
+from online_models.listener import Listener
 from online_models.ranker import (
     BINS,
     BLOCK,
@@ -61,6 +64,12 @@ def mixed(*rankers: Ranker) -> RankerMix:
     return mix
 
 
+def unheard() -> Doubles:
+    """The features of a new track, with an artist and tags, to an unknown listener, float64[1, len(FEATURES)]."""
+    table = catalogue(1)
+    return features_of(Listener("ann"), table, rows_of(table, 1), AT_MS)
+
+
 def test_numpy_serves_the_probabilities_that_river_predicts() -> None:
     ranker, (x, _) = taught(), examples(200, 2)
     scores = mixed(ranker).score_many(x)
@@ -71,12 +80,19 @@ def test_numpy_serves_the_probabilities_that_river_predicts() -> None:
 
 def test_objectives_that_nobody_learnt_are_served_as_a_learner_starts() -> None:
     x = np.random.default_rng(1).normal(size=(3, len(FEATURES)))
-    x[0] = 0.0
     scores = RankerMix().score_many(x)
 
     for objective in OBJECTIVES:
         np.testing.assert_allclose(scores[objective], predict(Ranker(), objective, x))
-        np.testing.assert_allclose(scores[objective][0], PRIORS[objective])
+
+
+def test_priors_are_predicted_of_a_track_nobody_heard_to_a_listener_nobody_knows() -> None:
+    x = unheard()
+    scores = RankerMix().score_many(x)
+
+    for objective in OBJECTIVES:
+        np.testing.assert_allclose(scores[objective], PRIORS[objective])
+        np.testing.assert_allclose(predict(Ranker(), objective, x), PRIORS[objective])
 
 
 def test_starting_weights_are_of_features_that_there_are() -> None:
@@ -126,6 +142,15 @@ def test_models_that_share_a_curvature_step_by_the_mean_of_their_squares() -> No
 
     np.testing.assert_allclose(model.w, -np.linalg.solve(curvature, x.T @ slopes).T, atol=1e-12)
     np.testing.assert_allclose(model.optimizer.inverse, [np.linalg.inv(curvature)], atol=1e-12)
+
+
+def test_a_curvature_that_is_none_is_told_and_not_stepped_by() -> None:
+    model = DenseLogisticRegressions(3, priors=[0.5])
+    model.optimizer.inverse *= -1e6
+
+    with pytest.raises(AssertionError, match="dpotrf: info 1 of 2 examples, expected 0"):
+        model.learn_many(np.ones((2, 3)), np.ones((2, 1)), np.ones((2, 1)))
+    assert not model.w.any()
 
 
 def test_a_share_is_predicted_by_its_mean() -> None:
@@ -207,7 +232,7 @@ def test_block_without_examples_leaves_the_priors() -> None:
     mix = RankerMix()
     mix.apply_row(0, BLOCK + b"skip", Ranker().encode("skip"))
 
-    np.testing.assert_allclose(mix.score_many(np.zeros((1, len(FEATURES))))["skip"], PRIORS["skip"])
+    np.testing.assert_allclose(mix.score_many(unheard())["skip"], PRIORS["skip"])
 
 
 def test_rows_that_are_no_blocks_are_left_out() -> None:
@@ -262,6 +287,20 @@ def test_curvature_is_written_where_a_hundredth_of_the_examples_is_new() -> None
     assert key in ranker.changed_rows()
 
 
+def test_loosened_curvature_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranker, again = taught(300), Ranker()
+    rows = ranker.changed_rows()
+    with monkeypatch.context() as patch:
+        patch.setattr(ranker.watch, "learn_many", lambda *_: [Alarm(SKIP, 0.5, 0.75)])
+        teach(ranker, *examples(1, 2))
+    for key, value in (rows | ranker.changed_rows()).items():
+        again.restore(key, value)
+
+    assert again.model.optimizer.inverse[0].tolist() == ranker.model.optimizer.inverse[0].tolist()
+    teach(ranker, *examples(1, 3))
+    assert BLOCK + b"complete/curvature" not in ranker.changed_rows()
+
+
 def test_curvature_of_another_release_is_taken_by_the_features_that_are_known() -> None:
     ranker, again = taught(100), Ranker()
     renamed = ranker.encode_curvature("complete").replace(b"listener_rate", b"fallen_rating", 1)
@@ -284,18 +323,32 @@ def test_only_changed_blocks_are_written() -> None:
     assert ranker.changed_rows() == {}
 
 
-def test_features_of_another_release_start_at_zero() -> None:
-    ranker = taught(100)
-    renamed = ranker.encode("skip").replace(b"listener_rate", b"fallen_rating", 1)
+@pytest.mark.parametrize(("name", "start"), [("listener_rate", 0.0), ("track_lately", 0.7)])
+def test_features_of_another_release_start_as_they_do_with_nothing_learnt(name: str, start: float) -> None:
+    ranker, place = taught(100), FEATURES.index(name)
+    renamed = ranker.encode("skip").replace(name.encode(), b"x" * len(name), 1)
     again, mix = Ranker(), RankerMix()
     again.restore(BLOCK + b"skip", renamed)
     mix.apply_row(0, BLOCK + b"skip", renamed)
-    x = np.random.default_rng(1).normal(size=(20, len(FEATURES)))
-    blind = x.copy()
-    blind[:, FEATURES.index("listener_rate")] = 0.0
+    expected = ranker.model.w[SKIP].copy()
+    expected[place] = start
 
-    assert again.model.w[SKIP, FEATURES.index("listener_rate")] == 0.0
-    np.testing.assert_allclose(mix.score_many(x)["skip"], predict(ranker, "skip", blind), atol=1e-9)
+    assert again.model.w[SKIP].tolist() == expected.tolist()
+    np.testing.assert_allclose(mix.weights()[0][:, SKIP], expected, atol=1e-12)
+    assert again.model.optimizer.g2[SKIP, place] == 0.0
+
+
+def test_histogram_of_a_release_without_tags_is_none_since_it_counted_otherwise() -> None:
+    ranker, again, mix = taught(100), Ranker(), RankerMix()
+    older = ranker.encode("like").replace(b"tag_effect", b"old_effect", 1)
+    for key, value in ((BLOCK + b"like", older), (BLOCK + b"skip", ranker.encode("skip"))):
+        again.restore(key, value)
+        mix.apply_row(0, key, value)
+
+    assert (again.histograms[OBJECTIVES.index("like")].sum(), again.examples[OBJECTIVES.index("like")]) == (0, 100)
+    assert again.histograms[SKIP].tolist() == ranker.histograms[SKIP].tolist()
+    assert np.isnan(mix.calibration_error("like"))
+    assert mix.calibration_error("skip") == calibration_of_histogram(ranker.histograms[SKIP])
 
 
 def test_block_of_a_newer_release_is_refused() -> None:

@@ -185,6 +185,19 @@ def test_new_rankers_score_as_the_old_ones_did_together(after: int) -> None:
     assert {each.model.optimizer.n_iterations for each in new} == {400}
 
 
+def test_new_rankers_step_by_the_mean_of_the_precisions_whatever_each_of_the_old_was_taught() -> None:
+    old, growth, rng = [Ranker(), Ranker()], Growth({"listener": 2, "track": 1}, 3), np.random.default_rng(1)
+    for each, size, learnt in zip(old, (300, 60), (("complete", "skip"), ("skip", "like")), strict=True):
+        x, taught = rng.random((size, len(FEATURES))), np.array([float(name in learnt) for name in OBJECTIVES])
+        each.learn_many(x, np.ones((size, len(OBJECTIVES))), np.tile(taught, (size, 1)))
+    for number, rows in weights(old).items():
+        list(growth.place(RANKER_WEIGHTS, number, rows))
+    precisions = np.mean([np.linalg.inv(each.model.optimizer.inverse) for each in old], axis=0)
+
+    for each in restored(growth.made_anew(), 3):
+        np.testing.assert_allclose(each.model.optimizer.inverse @ precisions, [np.eye(len(FEATURES))] * 2, atol=1e-5)
+
+
 def test_the_same_rows_give_the_same_copies() -> None:
     def copied() -> list[Output]:
         growth = Growth(BEFORE, 5)

@@ -8,7 +8,7 @@ from online_models.checks.checkable import Checkable, Pattern
 from online_models.checks.made_up import TIMES_MS, catalogue, hostile_listens, rows_of
 from online_models.features import FEATURES, features_of
 from online_models.listener import Listener
-from online_models.ranker import BLOCK, CURVED, OBJECTIVES, Ranker, RankerMix
+from online_models.ranker import BLOCK, CURVATURE, CURVED, OBJECTIVES, Ranker, RankerMix
 from online_models.track import Doubles
 
 _DRAWN = np.random.default_rng(5).normal(size=(32, len(FEATURES)))
@@ -65,16 +65,17 @@ RANKER: Checkable[Ranker] = Checkable(
 )
 
 
-def block(n: int, label: bool | None = None) -> bytes:
-    """The block of a learner partition that saw n + 1 examples, all of them with `label` if it is given."""
+def rows(n: int, label: bool | None = None) -> dict[bytes, bytes]:
+    """The rows of a learner partition that saw n + 1 examples, all of them with `label` if it is given: a block, and its curvature."""
     ranker = Ranker()
     for place in range(n + 1):
         _teach(ranker, n + place if label is None else 0, label)
-    return ranker.encode(OBJECTIVES[0])
+    return {_KEY: ranker.encode(OBJECTIVES[0]), _KEY + CURVATURE.encode(): ranker.encode_curvature(CURVED[0])}
 
 
-def _apply(mix: RankerMix, n: int) -> None:
-    mix.apply_row(n, _KEY, block(n))
+def _apply(mix: RankerMix, n: int, label: bool | None = None) -> None:
+    for key, value in rows(n, label).items():
+        mix.apply_row(n, key, value)
 
 
 def _restore_mix(mix: RankerMix) -> RankerMix:
@@ -82,6 +83,11 @@ def _restore_mix(mix: RankerMix) -> RankerMix:
     for n in mix.blocks[OBJECTIVES[0]]:
         _apply(again, n)
     return again
+
+
+def _mix_state(mix: RankerMix) -> bytes:
+    precisions = [each.tobytes() for by in mix.precisions.values() for _, each in sorted(by.items())]
+    return b"".join([repr(mix.blocks).encode(), *precisions, _scores(mix, _DRAWN).tobytes()])
 
 
 def _scores(mix: RankerMix, x: Doubles) -> Doubles:
@@ -93,13 +99,13 @@ RANKER_MIX: Checkable[RankerMix] = Checkable(
     make=lambda seed: RankerMix(),
     teach=_apply,
     ask=lambda mix: _scores(mix, _DRAWN),
-    state=lambda mix: repr(mix.blocks).encode() + _scores(mix, _DRAWN).tobytes(),
+    state=_mix_state,
     low=0.0,
     high=1.0,
     restore=_restore_mix,
     commutes=True,
     pattern=Pattern(
-        teach=lambda mix: mix.apply_row(1000, _KEY, block(400, True)),
+        teach=lambda mix: _apply(mix, 400, True),
         predict=lambda mix: float(mix.score_many(_DRAWN[:1])[OBJECTIVES[0]][0]),
         lessons=1,
     ),

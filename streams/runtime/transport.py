@@ -39,10 +39,11 @@ class Chunk(NamedTuple):
 class ConsumerThread(AIOKafkaConsumerThread):
     """Faust's consumer thread with short polls, committed records only, and partition N of every topic for one worker.
 
-    seeks : how often it went back; fetched_in : which of them the last fetch came after
+    seeks : how often it went back; fetched_in : which of them the last fetch came after; began : where the last one went
     """
 
     seeks = fetched_in = 0
+    began: Mapping[TP, int | None] = {}
 
     def _create_worker_consumer(self, transport: Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -74,6 +75,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
             offset = committed[tp]
             consumer.seek(tp, begin[tp] if offset is None else offset)
         self.seeks += 1
+        self.began = committed
         return committed
 
     async def _fetch_records(
@@ -120,7 +122,8 @@ class ChunkConsumer(Consumer):
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         committed: Mapping[TP, int] = await super().seek_to_committed()
-        self.began = {tp: max(offset or 0, 0) for tp, offset in committed.items()}
+        # of the last seek, which need not be this one: Faust's and that of `getmany` may overlap
+        self.began = {tp: max(offset or 0, 0) for tp, offset in self._thread.began.items()}
         return committed
 
     def on_buffer_full(self, tp: TP) -> None:

@@ -255,3 +255,24 @@ async def test_an_engine_that_stops_leaves_telling_the_offsets_to_its_stop() -> 
     await engine._revoked(engine._app, set())
 
     assert told == ["running"]
+
+
+async def test_where_the_last_of_two_overlapping_seeks_went_is_known() -> None:
+    consumer, answered = Fetches(), asyncio.Event()
+    targets = iter([3, 50])
+
+    async def seek_to_committed() -> Mapping[TP, int]:
+        committed = {EVENTS: next(targets)}
+        consumer._thread.began = committed
+        if committed[EVENTS] == 3:  # the first hears of its own after the second has gone on
+            await answered.wait()
+        return committed
+
+    consumer._thread.seek_to_committed = seek_to_committed
+    first = asyncio.create_task(consumer.seek_to_committed())
+    await asyncio.sleep(0)
+    await consumer.seek_to_committed()
+    answered.set()
+    await first
+
+    assert consumer.began == {EVENTS: 50}

@@ -159,18 +159,19 @@ class Lesson:
         if not len(events):
             self.ranked = None
             return
-        (kinds, shares, marks, _, played_ms, rows), timed = events.T[:6], events.T[6] > 0
+        kinds, shares, marks, _, played_ms, rows, timed = events.T
         context = np.frombuffer(b"".join(self._context)).reshape(-1, len(CONTEXT))
         memory = np.frombuffer(b"".join(self._memory)).reshape(-1, len(MEMORY))
         x = features(context, memory, tracks_of(self.replica.table, rows.astype(np.int32), context[:, 0]))
         played, skipped, liked = kinds == PLAY, kinds == SKIP, kinds == LIKE
         heard = played | skipped
+        measured = heard & (timed > 0)
         saved, sampled = ~heard & ~liked, LIKE_SAMPLE * (heard & (marks % LIKE_SAMPLE == 0))
         of = {  # labels and weights of each objective
             "complete": (played & (shares >= COMPLETE), heard),
             "skip": (skipped, heard),
-            "late_skip": (heard & (shares < COMPLETE) & (played_ms >= LATE_MS), timed | (skipped & (played_ms > 0))),
-            "share_heard": (shares / 100.0, timed),
+            "late_skip": (heard & (shares < COMPLETE) & (played_ms >= LATE_MS), measured | (skipped & (played_ms > 0))),
+            "share_heard": (shares / 100.0, measured),
             "like": (liked, sampled + liked),
             "save": (saved, sampled + saved),
         }

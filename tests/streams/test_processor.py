@@ -579,6 +579,7 @@ NEGATIVE = {name: [LIKE_SAMPLE, 0] for name in ("like", "save")}
         ("skip", 10_000, False, {"complete": [1, 0], "skip": [0, 1], "late_skip": [1, 0], "share_heard": [95, 5]}),
         ("skip", 30_000, False, {"complete": [1, 0], "skip": [0, 1], "late_skip": [0, 1], "share_heard": [85, 15]}),
         ("like", None, False, {"like": [0, 1]}),
+        ("like", 190_000, False, {"like": [0, 1]}),  # how far it was heard by then is no listen
         ("save", None, True, {"save": [0, 1]}),
         ("share", None, True, {"save": [0, 1]}),
         ("block", None, False, {}),

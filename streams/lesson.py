@@ -1,7 +1,8 @@
 """What one step's events teach: collected event by event, learnt together.
 
 Per event only what depends on the order is done (a listener's features before, the listener after); arithmetic waits until the end of the
-step and is vectorised. `hear` says what an event is an example of; nothing else in the project does.
+step, and the ranker's until there are enough examples, and is vectorised. `hear` says what an event is an example of; nothing else in the project
+does.
 """
 
 from struct import Struct
@@ -38,9 +39,9 @@ _COUNTED = Struct("3d")
 
 
 class Ranked(NamedTuple):
-    """What the rankers met in a step, in order: features float64[n, features]; by objective, labels, weights and what was predicted before.
+    """What the ranker learnt at once, in order: features float64[n, features]; by objective, labels, weights and what was predicted before.
 
-    plays : bool[n], those that are a play or a skip
+    plays : bool[n], those that are a play or a skip; at_ms : int64[n], event times
     """
 
     x: Doubles
@@ -48,6 +49,7 @@ class Ranked(NamedTuple):
     weights: Doubles
     predicted: Doubles
     plays: NDArray[np.bool_]
+    at_ms: Whole
 
     @property
     def skips(self) -> Doubles:
@@ -60,6 +62,7 @@ class Lesson:
     """Collects examples (`hear`, `count`), then learns them at once (`learn`).
 
     tower_batch : positive plays per two-tower step
+    rank_batch : the ranker learns once so many examples wait, and in `rank`: a handful costs it as much as many
     pairs_max : plays before a play that it is paired with
     """
 
@@ -70,11 +73,14 @@ class Lesson:
         ranker: Ranker,
         *,
         tower_batch: int = 256,
+        rank_batch: int = 1,
         pairs_max: int = PAIRS_MAX,
     ) -> None:
         self.replica, self.two_tower, self.ranker = replica, two_tower, ranker
         self.tower_batch, self.pair_weights = tower_batch, session_weights(pairs_max)
-        self.ranked: Ranked | None = None  # of the last step
+        self.rank_batch = rank_batch
+        self.ranked: Ranked | None = None  # what was learnt last; None where the last step left it to a later one
+        self._unranked: list[tuple[bytes, bytes, Whole]] = []  # context, memory and events of each step
         self._histories: list[
             Rows
         ] = []  # int32[n, HISTORY] of each step, newest first, not yet learnt by the two-tower model
@@ -121,7 +127,11 @@ class Lesson:
     def learn(self) -> tuple[Rows, Doubles, Rows, Rows, Doubles]:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
         events = np.frombuffer(b"".join(self._events), np.int64).reshape(-1, 7)
-        self._rank(events)
+        if len(events):
+            self._unranked.append((b"".join(self._context), b"".join(self._memory), events))
+        self.ranked = None
+        if sum(len(each) for _, _, each in self._unranked) >= self.rank_batch:
+            self.rank()
         pairs_from, pairs_to, weights = self._follow()
         if sum(map(len, self._targets)) >= self.tower_batch:
             self.train_tower()
@@ -155,13 +165,15 @@ class Lesson:
         chosen = (pairs_from > 0) & (pairs_from != pairs_to)
         return pairs_from[chosen].astype(np.int32), pairs_to[chosen].astype(np.int32), weights[chosen]
 
-    def _rank(self, events: Whole) -> None:
-        if not len(events):
-            self.ranked = None
-            return
-        kinds, shares, marks, _, played_ms, rows, timed = events.T
-        context = np.frombuffer(b"".join(self._context)).reshape(-1, len(CONTEXT))
-        memory = np.frombuffer(b"".join(self._memory)).reshape(-1, len(MEMORY))
+    def rank(self) -> bool:
+        """Learn the examples that wait by the ranker; answers whether there are any."""
+        if not self._unranked:
+            return False
+        contexts, memories, steps = zip(*self._unranked, strict=True)
+        self._unranked, events = [], np.concatenate(steps)
+        kinds, shares, marks, at_ms, played_ms, rows, timed = events.T
+        context = np.frombuffer(b"".join(contexts)).reshape(-1, len(CONTEXT))
+        memory = np.frombuffer(b"".join(memories)).reshape(-1, len(MEMORY))
         x = features(context, memory, tracks_of(self.replica.table, rows.astype(np.int32), context[:, 0]))
         played, skipped, liked = kinds == PLAY, kinds == SKIP, kinds == LIKE
         heard = played | skipped
@@ -176,7 +188,8 @@ class Lesson:
             "save": (saved, sampled + saved),
         }
         labels, weights = (np.stack([of[name][each] for name in OBJECTIVES], 1).astype(np.float64) for each in (0, 1))
-        self.ranked = Ranked(x, labels, weights, self.ranker.learn_many(x, labels, weights), heard)
+        self.ranked = Ranked(x, labels, weights, self.ranker.learn_many(x, labels, weights), heard, at_ms)
+        return True
 
     @property
     def predicted_skips(self) -> list[float]:

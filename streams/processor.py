@@ -7,6 +7,7 @@ are exact (in every step; `unsent` until the flush that sends them); two-tower v
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from online_models.ranker import OBJECTIVES, Ranker
 from online_models.track import META
 from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
-from streams.lesson import Lesson
+from streams.lesson import Lesson, Ranked
 from streams.messages import (
     DeadLetter,
     ListeningEvent,
@@ -64,7 +65,7 @@ class LearnerMeta(msgspec.Struct):
 class LearnerProcessor:
     """One partition of listeners.
 
-    replica : the track rows, shared by the learner's partitions; two_tower : trains on it
+    replica : the track rows, shared by the learner's partitions; two_tower : trains on it; rank_batch : as of `Lesson`
     """
 
     inputs: tuple[str, ...] = (LISTENING_EVENTS.name, LISTENERS.name, PLAYLISTS.name)
@@ -80,12 +81,13 @@ class LearnerProcessor:
         *,
         flush_s: float = 1.0,
         listeners: Listeners | None = None,
+        rank_batch: int = 1,
     ) -> None:
         self.partition, self.replica, self.two_tower, self.flush_s = partition, replica, two_tower, flush_s
         self.listeners = Listeners() if listeners is None else listeners
         self.ranker = Ranker()
         self.meta = LearnerMeta()
-        self.lesson = Lesson(replica, two_tower, self.ranker)
+        self.lesson = Lesson(replica, two_tower, self.ranker, rank_batch=rank_batch)
         self.unsent = Unsent(partition, replica)
 
     # --- the engine's calls
@@ -118,9 +120,8 @@ class LearnerProcessor:
                 self.meta.dead_letters += 1
                 step.outputs.append(dead_letter(record, self.partition, now_ms, str(error)))
         counts = self.lesson.learn()
-        for alarm in self.ranker.alarms if self.lesson.ranked is not None else ():
-            self.meta.drifts += 1
-            step.warnings.append(_drifted(alarm, self.partition, records[-1]))
+        if self.lesson.ranked is not None:
+            self._tell(step, self.lesson.ranked)
         if len(counts[0]) or len(counts[2]):
             step.rows.update([self.unsent.add(counts)])
         for listener in changed.values():
@@ -137,6 +138,9 @@ class LearnerProcessor:
     def flush(self, now_ms: int, *, last: bool = False) -> Step:
         """Hand out what was learnt since the last flush: counts and pairs, vectors, weights."""
         step, replica = Step(), self.replica
+        # before what the examples are about is sent, and comes back as what was known
+        if self.lesson.rank() and self.lesson.ranked is not None:
+            self._tell(step, self.lesson.ranked)
         self.lesson.train_tower()
         sent, counts = self.unsent.take()
         # without rows: above whatever was sent before they were lost, which keepers would take for the same once more
@@ -153,6 +157,12 @@ class LearnerProcessor:
         step.outputs += [Output(TRACK_DELTAS.name, source, delta, keeper) for keeper, delta in deltas]
         step.outputs += [Output(RANKER_WEIGHTS.name, key, value) for key, value in weights.items()]
         return step
+
+    def _tell(self, step: Step, ranked: Ranked) -> None:
+        """Count and tell where the loss of what the ranker has just learnt has risen."""
+        for alarm in self.ranker.alarms:
+            self.meta.drifts += 1
+            step.warnings.append(_drifted(alarm, self.partition, int(ranked.at_ms[-1])))
 
     # --- what each kind of record does
 
@@ -229,10 +239,11 @@ def _take_up(listener: Listener, track_id: str) -> bool:
     return True
 
 
-def _drifted(alarm: Alarm, partition: int, record: Record) -> str:
+def _drifted(alarm: Alarm, partition: int, at_ms: int) -> str:
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return (
-        f"learner {partition}: the log loss of {OBJECTIVES[alarm.place]} rose from {alarm.before:.3f} to {alarm.recently:.3f}, by "
-        f"{record.topic} offset {record.offset}: what was learnt before counts less from now on"
+        f"learner {partition}: the log loss of {OBJECTIVES[alarm.place]} rose from {alarm.before:.3f} to {alarm.recently:.3f}, by events of "
+        f"{at:%Y-%m-%d %H:%M:%S} UTC: what was learnt before counts less from now on"
     )
 
 

@@ -129,4 +129,5 @@ def next_step(
         flushed = processor.flush(now_ms, last=last)
         step.rows.update(flushed.rows)
         step.outputs.extend(flushed.outputs)
+        step.warnings.extend(flushed.warnings)
     return step, fresh

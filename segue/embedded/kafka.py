@@ -244,6 +244,7 @@ transaction.state.log.min.isr={insync}
 share.coordinator.state.topic.replication.factor={copies}
 share.coordinator.state.topic.min.isr={insync}
 group.initial.rebalance.delay.ms=0
+transaction.partition.verification.enable=false
 log.cleaner.dedupe.buffer.size=16777216
 log.cleaner.backoff.ms=5000
 log.segment.delete.delay.ms=1000

@@ -69,8 +69,7 @@ def examples_of(
             f"{len(expected)} plays, skips, likes, saves and shares, of which {learnt} were learnt, expected all, and one at least: "
             "give every event an event_id of its own, and order them by at_ms"
         )
-    at_ms = np.array([event.at_ms for event in expected], np.int64)
-    x, labels, weights, predicted, plays = (np.concatenate(each) for each in zip(*ranked, strict=True))
+    x, labels, weights, predicted, plays, at_ms = (np.concatenate(each) for each in zip(*ranked, strict=True))
     return Examples(x, labels, weights, predicted, plays, at_ms, [event.user_id for event in expected])
 
 

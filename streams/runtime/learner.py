@@ -18,6 +18,7 @@ from streams.runtime.settings import Settings
 from streams.topics import TRACKS_CHANGELOG
 
 NAME = "learner"
+RANK_BATCH = 64  # at a few hundred events a second a step has ten, which cost the ranker as much as these
 
 
 class Learner:
@@ -44,7 +45,8 @@ class Learner:
         space = RowSpace(self.settings.listener_rows_mb << 20)
 
         def build(number: int) -> LearnerProcessor:
-            return LearnerProcessor(number, replica, tower, listeners=Listeners(rows=space.open(number)))
+            listeners = Listeners(rows=space.open(number))
+            return LearnerProcessor(number, replica, tower, listeners=listeners, rank_batch=RANK_BATCH)
 
         self.engine = Engine(self.settings, NAME, build, LearnerProcessor.inputs, closed=space.close, needs=known)
         await self.engine.start()

@@ -29,8 +29,12 @@ def exceeded(learners: Sequence[Process], serving: Iterable[Serving]) -> list[st
 
 
 def _of_learner(processor: LearnerProcessor) -> dict[str, tuple[int, int]]:
-    collected = sum(map(len, processor.lesson._targets))
-    return {"plays to learn": (collected, processor.lesson.tower_batch - 1), **_of_listeners(processor.listeners)}
+    lesson = processor.lesson
+    return {
+        "plays to learn": (sum(map(len, lesson._targets)), lesson.tower_batch - 1),
+        "examples to learn": (sum(len(events) for _, _, events in lesson._unranked), lesson.rank_batch - 1),
+        **_of_listeners(processor.listeners),
+    }
 
 
 def _of_listeners(listeners: Listeners) -> dict[str, tuple[int, int]]:

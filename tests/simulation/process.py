@@ -76,6 +76,11 @@ class Owner:
         """What the ranker has seen, by objective."""
         return self.processor.ranker.examples.copy() if isinstance(self.processor, LearnerProcessor) else np.zeros(0)
 
+    def rank(self) -> None:
+        """Learn the examples that wait for others."""
+        if isinstance(self.processor, LearnerProcessor):
+            self.processor.lesson.rank()
+
     def waits(self) -> bool:
         """Whether there are records that the rows have not seen."""
         marks, read = self.watermarks, self.log.read
@@ -179,7 +184,7 @@ class Process:
         processor: LearnerProcessor | KeeperProcessor
         if self.kind == "learner":
             listeners = Listeners(events_max=EVENTS_MAX, **BOUNDS)
-            processor = LearnerProcessor(number, self.replica, self.tower, listeners=listeners)
+            processor = LearnerProcessor(number, self.replica, self.tower, listeners=listeners, rank_batch=5)
             processor.lesson.tower_batch = 20  # so that vectors are learnt in steps too, and flushed by any partition
         else:
             processor = KeeperProcessor(number, TrackTable(dims=DIMS))

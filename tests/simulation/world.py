@@ -278,6 +278,7 @@ class World:
         before = self._owner.get((kind, number))
         if before is not None and kind == "learner":
             owner = before.owners[number]
+            owner.rank()  # of those that wait it is only known then which objectives' they are
             self.lost[number] += owner.examples() - owner.flushed
         self._owner[kind, number] = process
         process.open(number, self._hints.get((kind, number), {}))

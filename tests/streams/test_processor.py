@@ -631,7 +631,7 @@ def test_a_rise_of_the_loss_is_counted_and_told_once(monkeypatch: pytest.MonkeyP
     empty = one.step([], NOW_MS)
 
     (warning,) = step.warnings
-    assert "the log loss of skip rose from 0.500 to 0.750, by listening-events offset" in warning
+    assert "the log loss of skip rose from 0.500 to 0.750, by events of 20" in warning
     assert (calm.warnings, empty.warnings, one.meta.drifts) == ([], [], 1)
 
 

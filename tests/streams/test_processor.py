@@ -9,12 +9,12 @@ import pytest
 from online_models.drift import Alarm
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, KINDS
-from online_models.ranker import OBJECTIVES, Ranker
+from online_models.ranker import OBJECTIVES, Ranker, decode_block
 from streams.deltas import apply_delta, decode_delta
 from streams.lesson import LIKE_SAMPLE
 from streams.messages import Playlist, Profile
 from streams.processor import FUTURE_MS_MAX, LearnerMeta, LearnerProcessor
-from streams.steps import Step
+from streams.steps import Step, next_step
 from streams.topics import DEAD_LETTERS, LISTENERS, LISTENING_EVENTS, PLAYLISTS, RANKER_WEIGHTS, TRACK_DELTAS
 from streams.unsent import UNSENT
 from tests.builders import (
@@ -633,6 +633,29 @@ def test_a_rise_of_the_loss_is_counted_and_told_once(monkeypatch: pytest.MonkeyP
     (warning,) = step.warnings
     assert "the log loss of skip rose from 0.500 to 0.750, by events of 20" in warning
     assert (calm.warnings, empty.warnings, one.meta.drifts) == ([], [], 1)
+
+
+def test_few_examples_wait_for_others_or_for_a_flush() -> None:
+    one = learner(track("t1"))
+    one.lesson.rank_batch = 3
+    skip = OBJECTIVES.index("skip")
+    learnt = list[int]()
+    for number in range(4):
+        learn(one, event(event_id=f"e{number}"))
+        learnt.append(int(one.ranker.examples[skip]))
+    flushed = one.flush(NOW_MS)
+
+    (block,) = (decode_block(output.value) for output in flushed.outputs if output.key == b"rskip" and output.value)
+    assert (learnt, block.examples, one.meta.events) == ([0, 0, 3, 3], 4, 4)
+
+
+def test_a_rise_of_the_loss_that_a_flush_finds_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = learner(track("t1"))
+    one.lesson.rank_batch = 3
+    monkeypatch.setattr(one.ranker.watch, "learn_many", lambda *_: [Alarm(OBJECTIVES.index("skip"), 0.5, 0.75)])
+    step, fresh = next_step(one, [record(event())], {}, NOW_MS, flush=True)
+
+    assert (len(step.warnings), len(fresh), one.meta.drifts) == (1, 1, 1)
 
 
 def personal(step: Step) -> dict[bytes, bytes | None]:

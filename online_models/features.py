@@ -35,6 +35,9 @@ FEATURES = (
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000.0, 3_600_000.0, 86_400_000.0
 # seen from years before an event (a late event, a replayed request) its weight is without bound, and a rate of 1 has no logit
 _PLAYS_MAX = 1e6  # of one listener
+_GAP_MIN_MAX = (
+    3.0 * 24.0 * 60.0
+)  # longer pauses are too rare to be learnt from, and are what somebody asks after who was away
 _AT, _OF = {name: place for place, name in enumerate(CONTEXT)}, {name: place for place, name in enumerate(MEMORY)}
 
 
@@ -116,7 +119,7 @@ def _moment(context: Doubles, rate: Doubles) -> dict[str, Doubles]:
         **{f"outcome_{lag}": outcome for lag, outcome in enumerate(outcomes, 1)},
         "outcome_1x2": outcomes[0] * outcomes[1],
         "outcome_1x2x3": outcomes[0] * outcomes[1] * outcomes[2],
-        "gap": np.log1p(np.minimum(gap, 100_000.0)) / 4.0,
+        "gap": np.log1p(np.minimum(gap, _GAP_MIN_MAX)) / 4.0,
         "new_session": _flag(gap > 30.0),
         "no_gap": _flag(gap < 1.0),
         "short_gap": _flag(gap < 10.0),
@@ -143,7 +146,7 @@ def _streak(context: Doubles) -> dict[str, Doubles]:
         "heard_2": np.log1p(heard_2) / 2.0 - 2.0,
         "heard_1_instantly": _flag(heard_1 < 1.5),
         "heard_1_briefly": _flag(heard_1 < 5.0),
-        "last_gap": np.log1p(np.minimum(pause_ms / _MINUTE_MS, 100_000.0)) / 4.0,
+        "last_gap": np.log1p(np.minimum(pause_ms / _MINUTE_MS, _GAP_MIN_MAX)) / 4.0,
     }
 
 

@@ -120,6 +120,14 @@ def test_gap_is_counted_from_the_end_of_the_last_play() -> None:
     assert column("new_session", x) == [0.0, 0.0, 0.0, 1.0]
 
 
+def test_a_year_away_says_no_more_than_three_days() -> None:
+    table, listener = catalogue(), listener_of(listen(0))
+    row = rows_of(table)[:1]
+    gaps = [column("gap", features_of(listener, table, row, AT_MS + days * DAY_MS))[0] for days in (2, 4, 365)]
+
+    assert gaps[0] < gaps[1] == gaps[2]
+
+
 def test_hour_of_the_request_wins_over_utc() -> None:
     table, listener = catalogue(), Listener("ann")
     row, midnight_ms = rows_of(table)[:1], AT_MS // DAY_MS * DAY_MS

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from online_models.gathering import CONTEXT, MEMORY, context_of, memory_of, tracks_of
+from online_models.gathering import CONTEXT, MEMORY, OFFER, context_of, memory_of, offer_of, tracks_of
 from online_models.listener import Listener
 from online_models.recollection import FINISHED, OUTCOMES, RATE, SKIPPED
 from online_models.track import Doubles, Rows, TrackTable, forward_decay
@@ -30,6 +30,7 @@ FEATURES = (
     *("track_ago", "artist_ago", "track_just_heard", "track_days_ago", "follows", "same_artist", "same_artist_2"),
     *("same_track", "track_pull", "artist_pull"),
     *(*TAGGED, "track_lately"),
+    *OFFER,
     *("follows_x_outcome", "follows_x_track", "same_artist_x_outcome", "swift_x_pull", "new_x_swift", "swift_x_artist"),
 )
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000.0, 3_600_000.0, 86_400_000.0
@@ -126,6 +127,8 @@ def _moment(context: Doubles, rate: Doubles) -> dict[str, Doubles]:
         "session_depth": np.log1p(depth) / 3.0,
         "sin_hour": np.sin(angle),
         "cos_hour": np.cos(angle),
+        **{name: context[:, _AT[name]] for name in OFFER},
+        "position": np.log1p(context[:, _AT["position"]]) / 3.0,
         **_streak(context),
     }
 
@@ -204,8 +207,9 @@ def features_of(
     at_ms: int,
     hour: int | None = None,
     artists: Sequence[str | None] | None = None,
+    surface: str | None = None,
 ) -> Doubles:
-    """The features of many candidates for one listener, float64[n, len(FEATURES)]; what serving asks.
+    """The features of many candidates for one listener, float64[n, len(FEATURES)]; what serving asks, of each as if it stood first on `surface`.
 
     >>> table = TrackTable(dims=4)
     >>> features_of(Listener("ann"), table, np.array([0, 0], np.int32), 1_700_000_000_000).shape == (2, len(FEATURES))
@@ -217,5 +221,6 @@ def features_of(
     tags = [table.tags_of(row) for row in rows.tolist()]
     memories = [memory_of(listener, *each) for each in zip(ids, artists, tags, strict=True)]
     memory = np.array(memories, np.float64).reshape(-1, len(MEMORY))
-    context = np.array([context_of(listener, at_ms, hour)], np.float64)
+    offer = offer_of(None if surface is None else 0, surface)
+    context = np.array([context_of(listener, at_ms, hour, offer)], np.float64)
     return features(context, memory, tracks_of(table, rows, float(context[0, _AT["at_ms"]])))

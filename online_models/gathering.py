@@ -12,6 +12,8 @@ from online_models.listener import Listener
 from online_models.recollection import NOTHING, OUTCOMES, SESSION_GAP_MS, minutes
 from online_models.track import COLUMN, HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
 
+SURFACES = ("next-up", "daily-mix", "discover-weekly", "radio")
+OFFER = ("shown", "position", *(f"surface_{surface.replace('-', '_')}" for surface in SURFACES))
 CONTEXT = (
     *("at_ms", "hour", "gap_ms", "session_plays", "session_skips", "plays", "skips", "hour_plays", "hour_skips"),
     *("pace_plays", "pace_skips"),
@@ -21,6 +23,7 @@ CONTEXT = (
     *(f"outcome_{lag}" for lag in range(1, OUTCOMES + 1)),
     *("swift_1", "swift_2", "swift_3", "finishing", "ordered", "length_s", "skip_run", "play_run"),
     *("heard_1_s", "heard_2_s", "pause_ms", "number"),
+    *OFFER,
 )
 MEMORY = (
     *("plays", "skips", "last_ms", "swift", "pull", "doubt", "ending", "number"),
@@ -34,7 +37,23 @@ _PACE_MS, _HOUR_MS, _MINUTE_MS = 180_000.0, 3_600_000.0, 60_000
 _EVERYBODYS_PLAYS_MAX = 1e9
 
 
-def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple[float, ...]:
+def offer_of(position: int | None, surface: str | None) -> tuple[float, ...]:
+    """How something came to be heard: from a list, at which place of it, on which surface; all 0 where nothing is known. Order: OFFER.
+
+    >>> offer_of(3, "radio"), offer_of(None, None) == NOT_OFFERED
+    ((True, 3, False, False, False, True), True)
+    """
+    if position is None and surface is None:
+        return NOT_OFFERED
+    return (position is not None, position or 0, *(surface == each for each in SURFACES))
+
+
+NOT_OFFERED = (0.0,) * len(OFFER)
+
+
+def context_of(
+    listener: Listener, at_ms: int, hour: int | None = None, offer: tuple[float, ...] = NOT_OFFERED
+) -> tuple[float, ...]:
     """A listener as they stand when something begins at `at_ms`; `hour` is local, 0 to 23, else UTC is taken. Order: CONTEXT."""
     hour = at_ms // 3_600_000 % 24 if hour is None else hour
     last_ms = listener.last_ms
@@ -74,6 +93,7 @@ def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple
         *listener.heard_s,
         listener.pause_ms,
         listener.number,
+        *offer,
     )
 
 

@@ -12,7 +12,9 @@ def rank(query: Query, candidates: Candidates) -> Ranked:
     """Score and sort. utility = next * share + what each objective adds, or a skip takes away: the surface's weight * probability."""
     replica, weights = query.replica, query.surface.weights
     objectives = replica.ranker.score_many(
-        features_of(query.listener, replica.table, candidates.rows, query.at_ms, query.hour)
+        features_of(
+            query.listener, replica.table, candidates.rows, query.at_ms, query.hour, surface=query.request.surface
+        )
     )
     utility = weights["next"] * (candidates.fused / max(candidates.fused.max(initial=0.0), 1e-12))
     for name, sign in SIGNS.items():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from online_models.colistening import PAIRS_MAX, session_weights
 from online_models.features import features
-from online_models.gathering import CONTEXT, MEMORY, context_of, memory_of, tracks_of
+from online_models.gathering import CONTEXT, MEMORY, NOT_OFFERED, context_of, memory_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import KINDS, LIKE, PLAY, SAVE, SHARE, SKIP, Heard
 from online_models.ranker import OBJECTIVES, Ranker
@@ -100,10 +100,22 @@ class Lesson:
         self._heard_at_ms: list[int] = []
         self._homes: list[tuple[int, int, int]] = []  # country, track, at_ms
 
-    def hear(self, listener: Listener, event: Heard, row: int, hour: int | None, *, timed: bool) -> None:
-        """Take one event: what was known before it, then the listener learns it. timed : somebody knows how long it was heard, and how long it is"""
+    def hear(
+        self,
+        listener: Listener,
+        event: Heard,
+        row: int,
+        hour: int | None,
+        *,
+        timed: bool,
+        offer: tuple[float, ...] = NOT_OFFERED,
+    ) -> None:
+        """Take one event: what was known before it, then the listener learns it.
+
+        timed : somebody knows how long it was heard, and how long it is; offer : where it stood (`offer_of`)
+        """
         if event.kind in EXAMPLES:
-            self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour)))
+            self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour, offer)))
             self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id, event.tags)))
             self._events.append(
                 _EVENT.pack(event.kind, event.share, event.mark, event.at_ms, event.played_ms, row, timed)

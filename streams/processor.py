@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from online_models.drift import Alarm
+from online_models.gathering import offer_of
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, PLAY, SKIP, Heard, Profile
 from online_models.listeners import Listeners
@@ -23,6 +24,7 @@ from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
 from streams.lesson import Lesson, Ranked
 from streams.messages import (
+    Context,
     DeadLetter,
     ListeningEvent,
     MessageError,
@@ -49,6 +51,7 @@ LETTER_BYTES_MAX = (
     2_500_000  # of key and value: in base64 what the topic takes; compressed, a message may hold any size
 )
 LETTER_KEY_BYTES_MAX = 1024  # a longer key stands in the letter alone: twice, it could be more than the topic takes
+NOWHERE = Context()
 TAKEN_UP = "\0"  # before the request of an offer whose track was heard: kept, so that the same playlist is known when it comes again
 
 
@@ -191,8 +194,9 @@ class LearnerProcessor:
         share = min(100, 100 * played_ms // known_ms) if known_ms and timed else 100 * (kind != SKIP)
         artist_id, tags = (meta.artist_id, table.tags_of(row)) if meta is not None else (None, ())
         heard = Heard(event.track_id, artist_id, event.at_ms, kind, played_ms, share, mark, tags)
-        hour = event.context.hour if event.context is not None else None
-        self.lesson.hear(listener, heard, row, hour, timed=timed)
+        context = event.context or NOWHERE
+        offer = offer_of(event.position, context.surface)
+        self.lesson.hear(listener, heard, row, context.hour, timed=timed, offer=offer)
         if kind in (PLAY, SKIP) and _take_up(listener, event.track_id):
             self.lesson.count(row, "successes", float(kind == PLAY))
         changed[listener.user_id] = listener

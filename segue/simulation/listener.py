@@ -3,7 +3,7 @@
 import numpy as np
 
 from segue.simulation.catalogue import TAGS, Catalogue
-from streams.messages import ListeningEvent, Playlist, Profile, Track
+from streams.messages import Context, ListeningEvent, Playlist, Profile, Track
 
 _COUNTRIES = ("SE", "DE", "BR", "US", "JP")
 
@@ -63,14 +63,13 @@ class SimulatedListener:
         duration_ms = (track.duration_ms if track is not None else None) or 200_000
         played_ms = duration_ms if stays else int(self._rng.integers(2_000, 29_000))
         self._heard[track_id] = self._heard.get(track_id, 0) + 1
-        request_id = playlist.request_id if playlist is not None else None
         kinds = ["play" if stays else "skip"]
         if stays and liking > 1.0 and self._rng.random() < 0.15:
             kinds.append("like")
-        return [self._event(track_id, at_ms, kind, played_ms, request_id, position) for kind in kinds]
+        return [self._event(track_id, at_ms, kind, played_ms, playlist, position) for kind in kinds]
 
     def _event(
-        self, track_id: str, at_ms: int, kind: str, played_ms: int, request_id: str | None, position: int | None
+        self, track_id: str, at_ms: int, kind: str, played_ms: int, playlist: Playlist | None, position: int | None
     ) -> ListeningEvent:
         self.made += 1
         heard = played_ms if kind in ("play", "skip") else None
@@ -81,6 +80,7 @@ class SimulatedListener:
             track_id=track_id,
             kind=kind,  # type: ignore[arg-type]
             played_ms=heard,
-            request_id=request_id,
+            request_id=playlist.request_id if playlist is not None else None,
             position=position,
+            context=Context(surface=playlist.surface) if playlist is not None and playlist.surface else None,  # type: ignore[arg-type]
         )

@@ -1,14 +1,17 @@
 """Features: the same numbers for learning and serving, and what some of them say."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from online_models.checks.made_up import AT_MS, catalogue, listen, rows_of
 from online_models.features import FEATURES, features, features_of
-from online_models.gathering import CONTEXT, MEMORY, TRACK, context_of, memory_of, tracks_of
+from online_models.gathering import CONTEXT, MEMORY, SURFACES, TRACK, context_of, memory_of, offer_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import LIKE, PLAY, SKIP, Heard, Profile
 from online_models.track import COLUMN, Doubles, TrackMeta, TrackTable, forward_decay
+from streams.messages import Surface
 
 DAY_MS = 86_400_000
 
@@ -38,15 +41,15 @@ def column(name: str, x: Doubles) -> list[float]:
 def test_learning_and_serving_compute_the_very_same_numbers(hour: int | None) -> None:
     table, listener = counted(catalogue()), Listener("ann")
     listener.introduce(Profile(favourite_tags=["jazz"]))
-    contexts, memories, rows, times, served = [], [], [], [], []
+    contexts, memories, rows, times, served, surface = [], [], [], [], [], "radio"
     for n in range(200):
         event = listen(n)
         row = table.index("t:" + event.track_id)
-        contexts.append(context_of(listener, event.start_ms, hour))
+        contexts.append(context_of(listener, event.start_ms, hour, offer_of(0, surface)))
         memories.append(memory_of(listener, event.track_id, event.artist_id, event.tags))
         rows.append(row)
         times.append(contexts[-1][0])
-        served.append(features_of(listener, table, np.array([row], np.int32), event.start_ms, hour)[0])
+        served.append(features_of(listener, table, np.array([row], np.int32), event.start_ms, hour, surface=surface)[0])
         listener.learn_one(event)
     tracks = tracks_of(table, np.array(rows, np.int32), np.array(times, np.float64))
     learnt = features(np.array(contexts, np.float64), np.array(memories, np.float64), tracks)
@@ -126,6 +129,10 @@ def test_a_year_away_says_no_more_than_three_days() -> None:
     gaps = [column("gap", features_of(listener, table, row, AT_MS + days * DAY_MS))[0] for days in (2, 4, 365)]
 
     assert gaps[0] < gaps[1] == gaps[2]
+
+
+def test_surfaces_are_those_of_the_messages() -> None:
+    assert set(SURFACES) == set(get_args(Surface))
 
 
 def test_hour_of_the_request_wins_over_utc() -> None:

@@ -35,7 +35,8 @@ VERSION = b"\x01"
 
 def forward_decay(at_ms: Any, half_life_days: float) -> Any:
     """The weight of an event at `at_ms` in a forward-decayed sum; also what such a sum is divided by when it is read."""
-    return np.exp2(np.clip((np.asarray(at_ms, np.float64) - LANDMARK_MS) / (half_life_days * DAY_MS), -1000.0, 1000.0))
+    half_lives = (np.asarray(at_ms, np.float64) - LANDMARK_MS) / (half_life_days * DAY_MS)
+    return np.exp2(np.minimum(np.maximum(half_lives, -1000.0), 1000.0))
 
 
 class TrackMeta(msgspec.Struct, frozen=True, array_like=True):

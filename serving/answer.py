@@ -31,7 +31,7 @@ def answer(
     query: Query, ranked: Ranked, slate: list[Place], arms: dict[str, str], level: str, trace: Trace, latency_ms: float
 ) -> Playlist:
     """The playlist message."""
-    explain, slots = query.request.explain, _Slots(query, ranked)
+    explain, slots = query.request.explain, _Slots(query, ranked, len(slate))
     made = Playlist(
         request_id=query.request.request_id,
         user_id=query.request.user_id,
@@ -62,13 +62,17 @@ def fitted(playlist: Playlist, bytes_max: int = BYTES_MAX) -> Playlist:
 class _Slots:
     """Writes the slots of one answer; what all of them ask is looked up once."""
 
-    def __init__(self, query: Query, ranked: Ranked) -> None:
-        self.query, self.ranked, self.meta = query, ranked, query.replica.table.meta
+    def __init__(self, query: Query, ranked: Ranked, size: int) -> None:
+        self.meta = query.replica.table.meta
+        self._utility = np.round(ranked.utility[:size], 5).tolist()
+        objectives = [np.round(values[:size], 4).tolist() for values in ranked.objectives.values()]
+        self._objectives = [dict(zip(ranked.objectives, each, strict=True)) for each in zip(*objectives, strict=True)]
+        self._scores = ranked.candidates.scores[:size].tolist()
         weights = query.surface.channel_weights
         self._names = list(query.surface.channels)
         self._weights = [weights.get(name, 0.0) for name in self._names]
         self._country = country_of(query)
-        self._heard = query.heard[:FOLLOWED].tolist()
+        self._heard = query.heard.tolist()
         self._followers = query.replica.table.neighbours[query.heard[:FOLLOWED]]
         self._follow_weights = query.replica.table.neighbour_weights[query.heard[:FOLLOWED]]
 
@@ -87,19 +91,19 @@ class _Slots:
                 title=meta.title,
                 artist=meta.artist or "",
             )
-        ranked, at = self.ranked, place.source
-        shares = zip(self._weights, ranked.candidates.scores[at].tolist(), self._names, strict=True)
+        at, artist = place.source, meta.artist or ""
+        shares = zip(self._weights, self._scores[at], self._names, strict=True)
         proposed = [(-weight * score, name) for weight, score, name in shares if score > 0.0]
         channels = [name for _, name in sorted(proposed, key=itemgetter(0))]
         return Slot(
             track_id=meta.track_id,
             rank=number,
-            score=round(float(ranked.utility[at]), 5),
-            objectives={name: round(float(values[at]), 4) for name, values in ranked.objectives.items()},
+            score=self._utility[at],
+            objectives=self._objectives[at] if self._objectives else {},
             channels=channels,
-            reason=self._reason(channels[0] if channels else "", place.row, meta.artist or ""),
+            reason=self._reason(channels[0] if channels else "", place.row, artist),
             title=meta.title,
-            artist=meta.artist or "",
+            artist=artist,
         )
 
     def _reason(self, channel: str, row: int, artist: str) -> str:
@@ -122,7 +126,7 @@ class _Slots:
 
     def _last_other(self, row: int) -> int:
         """What was heard last but the track itself, 0 for nothing."""
-        return next((heard for heard in self.query.heard.tolist() if heard != row), 0)
+        return next((heard for heard in self._heard if heard != row), 0)
 
     def _followed(self, row: int) -> int:
         """Which of the last tracks it most often followed, 0 for none."""

@@ -50,6 +50,10 @@ class Candidates:
         """The candidates at some places, in that order."""
         return Candidates(self.rows[chosen], self.scores[chosen], self.fused[chosen])
 
+    def where(self, kept: NDArray[np.bool_]) -> "Candidates":
+        """Those of the candidates that are kept."""
+        return self if kept.all() else self.take(kept)
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -41,9 +41,18 @@ class Thompson:
 
     def choose(self, rows: Rows, rng: np.random.Generator) -> tuple[int, float]:
         """One of the tracks int32[n], n > 0, and the probability with which it is chosen."""
+        return self.choose_some(rows, 1, rng)[0]
+
+    def choose_some(self, rows: Rows, most: int, rng: np.random.Generator) -> list[tuple[int, float]]:
+        """`choose` again and again, of those that are left; what is known of them is looked up once."""
         alpha, beta = self.posterior(rows)
-        chosen = int(rng.beta(alpha, beta).argmax())
-        return int(rows[chosen]), self.propensity(alpha, beta, chosen)
+        left, chosen = np.arange(len(rows)), list[tuple[int, float]]()
+        while len(left) and len(chosen) < most:
+            of_alpha, of_beta = alpha[left], beta[left]
+            place = int(rng.beta(of_alpha, of_beta).argmax())
+            chosen.append((int(rows[left[place]]), self.propensity(of_alpha, of_beta, place)))
+            left = np.delete(left, place)
+        return chosen
 
     def propensity(self, alpha: Doubles, beta: Doubles, chosen: int) -> float:
         """How likely the draw of one is the greatest: the others' chance to lie below it, over the quantiles of its posterior."""

@@ -163,8 +163,9 @@ class TrackTable:
             return 0
         self.unlist_track(row)
         artist = self.add("a:" + meta.artist_id) if meta.artist_id else 0
-        self._tags[row] = shared(tuple(dict.fromkeys(meta.tags))[: self.tags_max])
-        tags = [self.add("g:" + tag) for tag in self._tags[row]]
+        rows = {tag: self.add("g:" + tag) for tag in tuple(dict.fromkeys(meta.tags))[: self.tags_max]}
+        self._tags[row] = shared(tuple(tag for tag, part in rows.items() if part))
+        tags = [part for part in rows.values() if part]
         self.parts[row] = 0
         self.parts[row, : 2 + len(tags)] = [row, artist, *tags]
         self.part_weights[row] = 0.0

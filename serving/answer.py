@@ -5,6 +5,7 @@ from operator import itemgetter
 import msgspec
 import numpy as np
 
+from online_models.track import Rows, TrackTable
 from serving.candidates.followers import FOLLOWED
 from serving.candidates.popular import country_of
 from serving.slate import Place, Query, Ranked, Trace
@@ -65,16 +66,15 @@ class _Slots:
     def __init__(self, query: Query, ranked: Ranked, size: int) -> None:
         self.meta = query.replica.table.meta
         self._utility = np.round(ranked.utility[:size], 5).tolist()
-        objectives = [np.round(values[:size], 4).tolist() for values in ranked.objectives.values()]
-        self._objectives = [dict(zip(ranked.objectives, each, strict=True)) for each in zip(*objectives, strict=True)]
+        objectives = np.round(np.array([values[:size] for values in ranked.objectives.values()]).T, 4).tolist()
+        self._objectives = [dict(zip(ranked.objectives, each, strict=True)) for each in objectives]
         self._scores = ranked.candidates.scores[:size].tolist()
         weights = query.surface.channel_weights
         self._names = list(query.surface.channels)
         self._weights = [weights.get(name, 0.0) for name in self._names]
         self._country = country_of(query)
         self._heard = query.heard.tolist()
-        self._followers = query.replica.table.neighbours[query.heard[:FOLLOWED]]
-        self._follow_weights = query.replica.table.neighbour_weights[query.heard[:FOLLOWED]]
+        self._followed = self._followed_by(query.replica.table, query.heard[:FOLLOWED])
 
     def slot(self, place: Place, number: int) -> Slot:
         """One place of the list."""
@@ -111,7 +111,7 @@ class _Slots:
             case "own-followers":
                 return f"you often play it around {self._title(self._last_other(row))}"
             case "followers":
-                return f"often heard after {self._title(self._followed(row))}"
+                return f"often heard after {self._title(self._followed.get(row, 0))}"
             case "same-artist" if artist:
                 return f"more of {artist}"
             case "taste" if artist:
@@ -128,9 +128,9 @@ class _Slots:
         """What was heard last but the track itself, 0 for nothing."""
         return next((heard for heard in self._heard if heard != row), 0)
 
-    def _followed(self, row: int) -> int:
-        """Which of the last tracks it most often followed, 0 for none."""
-        places, columns = np.nonzero(self._followers == row)
-        if not len(places):
-            return 0
-        return int(self._heard[places[self._follow_weights[places, columns].argmax()]])
+    @staticmethod
+    def _followed_by(table: TrackTable, heard: Rows) -> dict[int, int]:
+        """Which of the last tracks each follower most often followed; of two that are equal, the newer."""
+        order = np.argsort(table.neighbour_weights[heard].ravel()[::-1], kind="stable")
+        followers, source = table.neighbours[heard].ravel()[::-1][order], np.repeat(heard, table.neighbours_max)[::-1]
+        return dict(zip(followers.tolist(), source[order].tolist(), strict=True))

@@ -18,6 +18,7 @@ from serving.exploration import explore, pool_of
 from serving.favourites import NO_FAVOURITES, favourites_of
 from serving.filters import FILTERS
 from serving.momentum import follow
+from serving.newcomers import score_newcomers
 from serving.order import trust_in_order
 from serving.preranking import kept_for, prerank
 from serving.ranking import NOBODY, rank, rank_beside, unranked
@@ -95,14 +96,17 @@ class Radio:
         favourites = favourites_of(listener, table, at_ms)
         hour = request.context.hour if request.context is not None else None
         rng = np.random.default_rng(_hash(request.request_id))
-        return Query(request, surface, listener, self.replica, at_ms, hour, heard, vector, favourites, rng)
+        new = self.replica.newcomers
+        offers = new.rows, score_newcomers(new, vector)
+        return Query(request, surface, listener, self.replica, at_ms, hour, heard, vector, favourites, *offers, rng)
 
     def _cheap_query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
         """For popular tracks alone: nothing is computed that only the other channels need."""
         popular = msgspec.structs.replace(surface, channels={"popular": 200}, momentum=0.0, explore_every=0)
         listener, none = self.replica.listeners.get(request.user_id), np.zeros(0, np.int32)
         vector, rng = np.zeros(self.replica.table.dims, np.float32), np.random.default_rng(0)
-        return Query(request, popular, listener, self.replica, at_ms, None, none, vector, NO_FAVOURITES, rng)
+        offers = none, np.zeros(0)
+        return Query(request, popular, listener, self.replica, at_ms, None, none, vector, NO_FAVOURITES, *offers, rng)
 
     def _surface(self, request: PlaylistRequest) -> tuple[Surface, dict[str, str]]:
         """The surface with the settings of the listener's arms: one experiment of each layer, by a hash of salt and listener.

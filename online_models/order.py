@@ -3,6 +3,8 @@
 Films that are rated in the order of a list, albums and playlists have such an order; a history on shuffle, or one without times, has none.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,13 +32,14 @@ def order_lift(
     >>> order_lift(table, heard, np.ones(10))
     (1.0, 0.0)
     """
-    newer, older = np.triu_indices(min(plays, len(heard)), 1)
+    newer, older = _pairs(min(plays, len(heard)))
     others = heard[newer] != heard[older]
     newer, older = newer[others], older[others]
     followed, follower, lately = heard[older], heard[newer], older - newer <= near
     asked = _code(followed, follower)
     everybodys = _everybodys_weights(table, heard[:plays], asked)
-    weights = everybodys - _own_weights(heard, own, near, asked, among(heard, heard[:plays]))
+    weights, known = np.zeros(len(asked)), np.flatnonzero(everybodys)
+    weights[known] = everybodys[known] - _own_weights(heard, own, near, asked[known], among(heard, heard[:plays]))
     weights[weights < ROUNDING * everybodys] = 0.0
     totals = table.neighbour_weights[heard[:plays]].sum(1)[older]
     shares = np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0.0)
@@ -45,6 +48,12 @@ def order_lift(
         return 1.0, 0.0
     lift = (shares[lately].mean() + PRIOR) / (shares[~lately].mean() + PRIOR)
     return float(lift), float(fewer * (shares > 0.0).mean())
+
+
+@cache
+def _pairs(plays: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each place of so many with each after it."""
+    return np.triu_indices(plays, 1)
 
 
 def _everybodys_weights(table: TrackTable, heard: Rows, asked: NDArray[np.int64]) -> Doubles:

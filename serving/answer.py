@@ -1,11 +1,11 @@
 """The answer: the slate written out, with scores, channels and reasons."""
 
+from functools import cached_property
 from operator import itemgetter
 
 import msgspec
 import numpy as np
 
-from online_models.track import Rows, TrackTable
 from serving.candidates.followers import FOLLOWED
 from serving.candidates.popular import country_of
 from serving.slate import Place, Query, Ranked, Trace
@@ -74,7 +74,7 @@ class _Slots:
         self._weights = [weights.get(name, 0.0) for name in self._names]
         self._country = country_of(query)
         self._heard = query.heard.tolist()
-        self._followed = self._followed_by(query.replica.table, query.heard[:FOLLOWED])
+        self._table = query.replica.table
 
     def slot(self, place: Place, number: int) -> Slot:
         """One place of the list."""
@@ -128,9 +128,10 @@ class _Slots:
         """What was heard last but the track itself, 0 for nothing."""
         return next((heard for heard in self._heard if heard != row), 0)
 
-    @staticmethod
-    def _followed_by(table: TrackTable, heard: Rows) -> dict[int, int]:
+    @cached_property
+    def _followed(self) -> dict[int, int]:
         """Which of the last tracks each follower most often followed; of two that are equal, the newer."""
+        table, heard = self._table, np.array(self._heard[:FOLLOWED], np.int32)
         order = np.argsort(table.neighbour_weights[heard].ravel()[::-1], kind="stable")
         followers, source = table.neighbours[heard].ravel()[::-1][order], np.repeat(heard, table.neighbours_max)[::-1]
         return dict(zip(followers.tolist(), source[order].tolist(), strict=True))

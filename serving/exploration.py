@@ -28,7 +28,7 @@ def explore(query: Query, places: list[Place], pool: Rows) -> list[Place]:
     if not at or not len(pool):
         return places
     songs = query.replica.song
-    taken = {int(songs[place.row]) for place in places}
+    taken = set(songs[[place.row for place in places]].tolist())
     likely = [row for row, song in zip(pool.tolist(), songs[pool].tolist(), strict=True) if song not in taken]
     pool = np.array(likely[: max(LIKELY, 2 * len(at))], np.int32)
     explored = list(places)

@@ -7,7 +7,7 @@ import scipy.special
 
 from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
-KEPT = 4096  # pairs of posteriors that are compared once
+KEPT = 4096  # posteriors whose quantiles are looked up once
 _SURELY = 1e-9
 
 
@@ -30,9 +30,8 @@ class Thompson:
         self.table, self.prior, self.prior_strength = table, prior, prior_strength
         places, weights = np.polynomial.legendre.leggauss(nodes)
         self._quantiles, self._weights = (places + 1.0) / 2.0, weights / 2.0
-        # new tracks of one artist have one posterior, and most places of a list are chosen from the same few
+        # new tracks of one artist and the same tags have one posterior, and are chosen again and again
         self._nodes = lru_cache(KEPT)(lambda alpha, beta: scipy.special.betaincinv(alpha, beta, self._quantiles))
-        self._below = lru_cache(KEPT)(self._chance_below)
 
     def posterior(self, rows: Rows) -> tuple[Doubles, Doubles]:
         """Alpha and beta of each track, float64[n] each: offers taken and left, likes, and the prior."""
@@ -56,30 +55,16 @@ class Thompson:
         while len(left) and len(chosen) < most:
             of_alpha, of_beta = alpha[left], beta[left]
             place = int(rng.beta(of_alpha, of_beta).argmax())
-            chosen.append((int(rows[left[place]]), self._propensity_of_few(of_alpha, of_beta, place)))
+            chosen.append((int(rows[left[place]]), self.propensity(of_alpha, of_beta, place)))
             left = left[left != left[place]]
         return chosen
 
     def propensity(self, alpha: Doubles, beta: Doubles, chosen: int) -> float:
         """How likely the draw of one is the greatest: the others' chance to lie below it, over the quantiles of its posterior."""
-        at = scipy.special.betaincinv(alpha[chosen], beta[chosen], self._quantiles)
+        at = self._nodes(float(alpha[chosen]), float(beta[chosen]))
         rivals = (
             scipy.special.betainc(alpha, beta, at[0]) < 1.0 - _SURELY
         )  # the others lie below every node but for that
         rivals[chosen] = False
         below = scipy.special.betainc(alpha[rivals, None], beta[rivals, None], at[None, :])
         return float(np.clip(below.prod(0) @ self._weights, 1e-6, 1.0))
-
-    def _propensity_of_few(self, alpha: Doubles, beta: Doubles, chosen: int) -> float:
-        """`propensity`, where the same posteriors come again and again."""
-        below, one = np.ones(len(self._weights)), (float(alpha[chosen]), float(beta[chosen]))
-        for place, other in enumerate(zip(alpha.tolist(), beta.tolist(), strict=True)):
-            if place != chosen and (chance := self._below(*other, *one)) is not None:
-                below *= chance
-        return float(np.clip(below @ self._weights, 1e-6, 1.0))
-
-    def _chance_below(self, alpha: float, beta: float, alpha_1: float, beta_1: float) -> Doubles | None:
-        """One track's chance to lie below each node of another's quantiles, float64[nodes]; None where it is that surely."""
-        at = self._nodes(alpha_1, beta_1)
-        chance: Doubles = scipy.special.betainc(alpha, beta, at)
-        return chance if chance[0] < 1.0 - _SURELY else None

@@ -17,9 +17,9 @@ NOTHING: tuple[Rows, Doubles] = (np.zeros(0, np.int32), np.zeros(0))
 def best(rows: Rows, scores: Doubles, limit: int) -> tuple[Rows, Doubles]:
     """The `limit` best of a proposal, best first."""
     if len(rows) > limit:
-        chosen = np.argpartition(-scores, limit)[:limit]
+        chosen = (-scores).argpartition(limit)[:limit]
         rows, scores = rows[chosen], scores[chosen]
-    order = np.argsort(-scores, kind="stable")
+    order = (-scores).argsort(kind="stable")
     return rows[order], scores[order]
 
 
@@ -46,5 +46,5 @@ def _share(values: Doubles) -> Doubles:
         shares: Doubles = values / values.max()
         return shares
     ranks = np.empty(len(values))
-    ranks[np.argsort(-values, kind="stable")] = 1.0 - np.arange(len(values)) / len(values)
+    ranks[(-values).argsort(kind="stable")] = 1.0 - np.arange(len(values)) / len(values)
     return ranks

@@ -7,6 +7,7 @@ follower of a full row can gather weight (after the space-saving idea, Metwally 
 
 import numpy as np
 
+from online_models.row_sets import distinct
 from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
 OFTEN, EVERYBODYS = 0.6, 0.2  # powers of their plays that what was heard and what goes with it are divided by
@@ -87,7 +88,7 @@ def score_followers(
     total = weights.sum(1, keepdims=True)
     share = np.divide(weights, total**power, out=np.zeros_like(weights), where=total > 0)
     share *= (lag_decay ** np.arange(len(recent)))[:, None]
-    rows, places = np.unique(table.neighbours[recent].ravel(), return_inverse=True)
+    rows, places = distinct(table.neighbours[recent].ravel())
     scores = np.bincount(places, share.ravel(), len(rows)).astype(np.float64)
     chosen = rows > 0
     return rows[chosen], scores[chosen]
@@ -111,7 +112,7 @@ def score_neighbours(table: TrackTable, heard: Rows, weights: Doubles, *, most: 
     heard = heard[order]
     weights = weights[order] / np.maximum(table.counts[heard, plays], 1.0) ** OFTEN
     after = table.neighbour_weights[heard] * weights[:, None]
-    rows, places = np.unique(table.neighbours[heard].ravel(), return_inverse=True)
+    rows, places = distinct(table.neighbours[heard].ravel())
     scores = np.bincount(places, after.ravel(), len(rows)).astype(np.float64)
     fewer = np.maximum(table.counts[rows, plays], 1.0) ** EVERYBODYS
     kept = np.flatnonzero(rows)

@@ -5,11 +5,9 @@ step. All is known when a play *begins*. Rates are shrunk to a prior, (skips + m
 as the difference from the listener's; sums are forward-decayed (`track`).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from online_models.gathering import CONTEXT, MEMORY, OFFER, context_of, memory_of, offer_of, tracks_of
+from online_models.gathering import CONTEXT, MEMORY, OFFER, context_of, memories_of, offer_of, tracks_of
 from online_models.listener import Listener
 from online_models.recollection import FINISHED, OUTCOMES, RATE, SKIPPED
 from online_models.track import Doubles, Rows, TrackTable, forward_decay
@@ -206,7 +204,6 @@ def features_of(
     rows: Rows,
     at_ms: int,
     hour: int | None = None,
-    artists: Sequence[str | None] | None = None,
     surface: str | None = None,
 ) -> Doubles:
     """The features of many candidates for one listener, float64[n, len(FEATURES)]; what serving asks, of each as if it stood first on `surface`.
@@ -215,12 +212,7 @@ def features_of(
     >>> features_of(Listener("ann"), table, np.array([0, 0], np.int32), 1_700_000_000_000).shape == (2, len(FEATURES))
     True
     """
-    ids = [table.keys[row][2:] for row in rows.tolist()]
-    if artists is None:
-        artists = [table.keys[part][2:] or None for part in table.parts[rows, 1].tolist()]
-    tags = [table.tags_of(row) for row in rows.tolist()]
-    memories = [memory_of(listener, *each) for each in zip(ids, artists, tags, strict=True)]
-    memory = np.array(memories, np.float64).reshape(-1, len(MEMORY))
     offer = offer_of(None if surface is None else 0, surface)
     context = np.array([context_of(listener, at_ms, hour, offer)], np.float64)
-    return features(context, memory, tracks_of(table, rows, float(context[0, _AT["at_ms"]])))
+    tracks = tracks_of(table, rows, float(context[0, _AT["at_ms"]]))
+    return features(context, memories_of(listener, table, rows), tracks)

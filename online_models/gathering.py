@@ -4,12 +4,16 @@ Times are taken to whole minutes after the last play (`recollection.minutes`): s
 play lasted. Sums are still forward-decayed (`track`); the arithmetic is `features`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 
 from online_models.listener import Listener
-from online_models.recollection import NOTHING, OUTCOMES, SESSION_GAP_MS, minutes
+from online_models.recollection import NOTHING, OUTCOMES, SESSION_GAP_MS, Memory, minutes
+from online_models.row_sets import distinct
+from online_models.tag_effects import VARIANCE
 from online_models.track import COLUMN, HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
 
 SURFACES = ("next-up", "daily-mix", "discover-weekly", "radio")
@@ -25,14 +29,19 @@ CONTEXT = (
     *("heard_1_s", "heard_2_s", "pause_ms", "number"),
     *OFFER,
 )
+_NUMBERS = ("plays", "skips", "last_ms", "swift", "pull", "doubt", "ending", "number")
 MEMORY = (
-    *("plays", "skips", "last_ms", "swift", "pull", "doubt", "ending", "number"),
-    *("artist_plays", "artist_skips", "artist_last_ms", "artist_swift", "artist_pull", "artist_doubt"),
-    *("artist_ending", "artist_number", "liked", "follows", "same_artist", "same_artist_2", "same_track"),
+    *_NUMBERS,
+    *(f"artist_{name}" for name in _NUMBERS),
+    *("liked", "follows", "same_artist", "same_artist_2", "same_track"),
     *("tag_effect", "tag_doubt", "named_tag"),
 )
 TRACK = ("plays", "skips", "artist_plays", "artist_skips", "likes")
 _PACE_MS, _HOUR_MS, _MINUTE_MS = 180_000.0, 3_600_000.0, 60_000
+_numbers = attrgetter(*_NUMBERS)
+_NOTHING: tuple[float, ...] = _numbers(NOTHING)
+_LIKED, _FOLLOWS, _SAME_TRACK = (MEMORY.index(name) for name in ("liked", "follows", "same_track"))
+_TRACK, _ARTIST, _SAME_ARTIST, _TAGS = slice(0, 8), slice(8, 16), (18, 19), slice(21, 24)
 # seen from years before an event (a late event, a replayed request) its weight is without bound
 _EVERYBODYS_PLAYS_MAX = 1e9
 
@@ -103,22 +112,8 @@ def memory_of(listener: Listener, track_id: str, artist_id: str | None, tags: Se
     artist = listener.artists.get(artist_id, NOTHING) if artist_id is not None else NOTHING
     last = listener.recent[-1] if listener.recent else ""
     return (
-        track.plays,
-        track.skips,
-        track.last_ms,
-        track.swift,
-        track.pull,
-        track.doubt,
-        track.ending,
-        track.number,
-        artist.plays,
-        artist.skips,
-        artist.last_ms,
-        artist.swift,
-        artist.pull,
-        artist.doubt,
-        artist.ending,
-        artist.number,
+        *_numbers(track),
+        *_numbers(artist),
         track_id in listener.liked,
         track.before == last != "",
         artist_id is not None and artist_id == listener.last_artists[0],
@@ -127,6 +122,57 @@ def memory_of(listener: Listener, track_id: str, artist_id: str | None, tags: Se
         *listener.tag_effects.effect(tags),
         _named(listener, tags),
     )
+
+
+def memories_of(listener: Listener, table: TrackTable, rows: Rows) -> Doubles:
+    """`memory_of` of many tracks of the table, float64[n, len(MEMORY)]: what those of one artist or tag share is read once."""
+    keys, liked = table.keys, listener.liked
+    memory = np.zeros((len(rows), len(MEMORY)))
+    ids = [keys[row][2:] for row in rows.tolist()]
+    memory[:, _TRACK], there = _numbers_of(listener.tracks, ids)
+    last = listener.recent[-1] if listener.recent else ""
+    if last:
+        memory[list(there), _FOLLOWS] = [track.before == last for track in there.values()]
+    if last in ids:
+        memory[:, _SAME_TRACK] = [track_id == last for track_id in ids]
+    if liked:
+        memory[:, _LIKED] = [track_id in liked for track_id in ids]
+    artists, of_artist = distinct(table.parts[rows, 1])
+    names = [keys[artist][2:] or None for artist in artists.tolist()]
+    memory[:, _ARTIST] = _numbers_of(listener.artists, names)[0][of_artist]
+    for column, name in zip(_SAME_ARTIST, listener.last_artists, strict=True):
+        if name is not None and name in names:
+            memory[:, column] = of_artist == names.index(name)
+    memory[:, _TAGS] = _tags_of(listener, table, rows)
+    return memory
+
+
+def _numbers_of(known: Mapping[str, Memory], names: Sequence[str | None]) -> tuple[Doubles, dict[int, Memory]]:
+    """Memories as numbers, float64[n, len(_NUMBERS)], and those that there are, by place."""
+    there = {
+        place: memory
+        for place, name in enumerate(names)
+        if name is not None and (memory := known.get(name)) is not None
+    }
+    numbers = np.empty((len(names), len(_NUMBERS)))
+    numbers[:] = _NOTHING
+    read = chain.from_iterable(map(_numbers, there.values()))
+    numbers[list(there)] = np.fromiter(read, np.float64, len(there) * len(_NUMBERS)).reshape(-1, len(_NUMBERS))
+    return numbers, there
+
+
+def _tags_of(listener: Listener, table: TrackTable, rows: Rows) -> Doubles:
+    """`TagEffects.effect` and `_named` of the tags of many tracks, float64[n, 3]."""
+    tags = table.parts[rows, 2:] * table.listed[rows, None]
+    once, places = distinct(tags.ravel())
+    names, effects = [table.keys[tag][2:] for tag in once.tolist()], listener.tag_effects
+    named = listener.profile.favourite_tags if listener.profile is not None else ()
+    of_tag = np.array([(*effects.of_tag(name), effects.left(name) * (name in named)) for name in names]).reshape(-1, 3)
+    of_tag[once == 0] = 0.0
+    sums, count = of_tag[places].reshape(*tags.shape, 3).sum(1), (tags > 0).sum(1)
+    columns: Doubles = sums / np.maximum(count, 1)[:, None]
+    columns[:, 1] = np.where(count > 0, sums[:, 1] / (VARIANCE * np.maximum(count, 1)), 1.0)
+    return columns
 
 
 def _named(listener: Listener, tags: Sequence[str]) -> float:

@@ -3,10 +3,13 @@
 Films that are rated in the order of a list, albums and playlists have such an order; a history on shuffle, or one without times, has none.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from online_models.colistening import PAIRS_MAX, session_weights
+from online_models.row_sets import among, distinct
 from online_models.track import Doubles, Rows, TrackTable
 
 PRIOR = 1e-3  # of the mean share, added to both: where the shares are small, order says little
@@ -29,12 +32,14 @@ def order_lift(
     >>> order_lift(table, heard, np.ones(10))
     (1.0, 0.0)
     """
-    newer, older = np.triu_indices(min(plays, len(heard)), 1)
+    newer, older = _pairs(min(plays, len(heard)))
     others = heard[newer] != heard[older]
     newer, older = newer[others], older[others]
     followed, follower, lately = heard[older], heard[newer], older - newer <= near
-    everybodys = (table.neighbour_weights[followed] * (table.neighbours[followed] == follower[:, None])).sum(1)
-    weights = everybodys - _own_weights(heard, own, near, _code(followed, follower), np.isin(heard, heard[:plays]))
+    asked = _code(followed, follower)
+    everybodys = _everybodys_weights(table, heard[:plays], asked)
+    weights, known = np.zeros(len(asked)), np.flatnonzero(everybodys)
+    weights[known] = everybodys[known] - _own_weights(heard, own, near, asked[known], among(heard, heard[:plays]))
     weights[weights < ROUNDING * everybodys] = 0.0
     totals = table.neighbour_weights[heard[:plays]].sum(1)[older]
     shares = np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0.0)
@@ -45,17 +50,32 @@ def order_lift(
     return float(lift), float(fewer * (shares > 0.0).mean())
 
 
+@cache
+def _pairs(plays: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each place of so many with each after it."""
+    return np.triu_indices(plays, 1)
+
+
+def _everybodys_weights(table: TrackTable, heard: Rows, asked: NDArray[np.int64]) -> Doubles:
+    """What everybody's plays gave to some pairs of tracks of which the first are `heard`: float64 like `asked`."""
+    once = distinct(heard)[0]
+    pairs, weights = _code(once[:, None], table.neighbours[once]).ravel(), table.neighbour_weights[once].ravel()
+    order = np.argsort(pairs)
+    at = order[np.searchsorted(pairs[order], asked).clip(max=len(pairs) - 1)]
+    return np.where(pairs[at] == asked, weights[at], 0.0)
+
+
 def _own_weights(heard: Rows, own: Doubles, near: int, asked: NDArray[np.int64], within: NDArray[np.bool_]) -> Doubles:
     """What the listener's own plays, all of `heard`, gave to some pairs of tracks that are `within`: float64 like `asked`."""
-    if len(heard) < 2:
+    if len(heard) < 2 or not len(asked):
         return np.zeros(len(asked))
     places = [np.flatnonzero(within[:-lag] & within[lag:]) for lag in range(1, near + 1)]
     codes = np.concatenate([_code(heard[at + lag], heard[at]) for lag, at in enumerate(places, 1)])
     weights = np.concatenate([decay * own[at] for decay, at in zip(session_weights(near), places, strict=True)])
-    pairs, sum_of = np.unique(codes, return_inverse=True)
-    sums = np.bincount(sum_of, weights)
-    at = np.searchsorted(pairs, asked).clip(max=len(pairs) - 1)
-    return np.where(pairs[at] == asked, sums[at], 0.0)
+    pairs, sum_of = np.unique(asked, return_inverse=True)
+    at = np.searchsorted(pairs, codes).clip(max=len(pairs) - 1)
+    wanted = pairs[at] == codes
+    return np.bincount(at[wanted], weights[wanted], len(pairs)).astype(np.float64)[sum_of]
 
 
 def _code(followed: Rows, follower: Rows) -> NDArray[np.int64]:

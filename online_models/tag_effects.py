@@ -60,6 +60,10 @@ class TagEffects:
             left += variance
         return (mean / len(tags), left / (VARIANCE * len(tags))) if tags else (0.0, 1.0)
 
+    def of_tag(self, tag: str) -> tuple[float, float]:
+        """Mean and variance of a tag's effect, as before anything is known where it was never heard."""
+        return self.of.get(tag, _UNKNOWN)
+
     def left(self, tag: str) -> float:
         """The share of a tag's variance that is left: 1 while it was never heard."""
         return self.of.get(tag, _UNKNOWN)[1] / VARIANCE

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from online_models.row_sets import distinct
 from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
 _NONE = np.zeros(0, np.int32)
@@ -21,12 +22,12 @@ def taste(table: TrackTable, rows: Rows, weights: Doubles) -> tuple[Rows, Double
     """
     parts = table.parts[rows, 1:]
     shares = table.part_weights[rows, 1:] * weights[:, None]
-    unique, places = np.unique(parts.ravel(), return_inverse=True)
+    unique, places = distinct(parts.ravel())
     sums = np.bincount(places, shares.ravel(), len(unique)).astype(np.float64)
     sums[unique == 0] = 0.0
     order = np.argsort(-sums, kind="stable")
     order = order[sums[order] > 0]
-    return unique[order].astype(np.int32), sums[order] / max(sums.sum(), 1e-12)
+    return unique[order], sums[order] / max(sums.sum(), 1e-12)
 
 
 class Tops:
@@ -61,7 +62,7 @@ def tracks_of_taste(
     tops = Tops(table) if tops is None else tops
     found = [tops.top(part) for part in parts.tolist()] or [_NONE]
     scores = np.repeat(weights, [len(rows) for rows in found]) if len(parts) else np.zeros(0)
-    unique, places = np.unique(np.concatenate(found), return_inverse=True)
+    unique, places = distinct(np.concatenate(found))
     sums = np.bincount(places, scores, len(unique)).astype(np.float64)
     order = np.argsort(-sums, kind="stable")[:n]
-    return unique[order].astype(np.int32), sums[order]
+    return unique[order], sums[order]

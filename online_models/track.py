@@ -35,7 +35,8 @@ VERSION = b"\x01"
 
 def forward_decay(at_ms: Any, half_life_days: float) -> Any:
     """The weight of an event at `at_ms` in a forward-decayed sum; also what such a sum is divided by when it is read."""
-    return np.exp2(np.clip((np.asarray(at_ms, np.float64) - LANDMARK_MS) / (half_life_days * DAY_MS), -1000.0, 1000.0))
+    half_lives = (np.asarray(at_ms, np.float64) - LANDMARK_MS) / (half_life_days * DAY_MS)
+    return np.exp2(np.minimum(np.maximum(half_lives, -1000.0), 1000.0))
 
 
 class TrackMeta(msgspec.Struct, frozen=True, array_like=True):
@@ -162,8 +163,9 @@ class TrackTable:
             return 0
         self.unlist_track(row)
         artist = self.add("a:" + meta.artist_id) if meta.artist_id else 0
-        self._tags[row] = shared(tuple(dict.fromkeys(meta.tags))[: self.tags_max])
-        tags = [self.add("g:" + tag) for tag in self._tags[row]]
+        rows = {tag: self.add("g:" + tag) for tag in tuple(dict.fromkeys(meta.tags))[: self.tags_max]}
+        self._tags[row] = shared(tuple(tag for tag, part in rows.items() if part))
+        tags = [part for part in rows.values() if part]
         self.parts[row] = 0
         self.parts[row, : 2 + len(tags)] = [row, artist, *tags]
         self.part_weights[row] = 0.0

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from online_models.replay_buffer import ReplayBuffer
+from online_models.row_sets import distinct
 from online_models.track import COLUMN, Floats, Rows, TrackTable
 
 Sparse = Any  # scipy.sparse.csr_matrix of float32
@@ -73,7 +74,7 @@ class TwoTower:
 
     def listener_vectors(self, history: Rows) -> Floats:
         """The listener tower, float32[b, dims], of int32[b, h], newest first, 0 for nothing; artist and tag rows may stand in it."""
-        unique, places = np.unique(history, return_inverse=True)
+        unique, places = distinct(history.ravel())
         inputs = self.table.in_vectors(unique)
         vectors: Floats = np.einsum("bhd,bh->bd", inputs[places.reshape(history.shape)], self.pooling(history))
         return vectors

@@ -1,5 +1,6 @@
 """The answer: the slate written out, with scores, channels and reasons."""
 
+from functools import cached_property
 from operator import itemgetter
 
 import msgspec
@@ -31,7 +32,7 @@ def answer(
     query: Query, ranked: Ranked, slate: list[Place], arms: dict[str, str], level: str, trace: Trace, latency_ms: float
 ) -> Playlist:
     """The playlist message."""
-    explain, slots = query.request.explain, _Slots(query, ranked)
+    explain, slots = query.request.explain, _Slots(query, ranked, len(slate))
     made = Playlist(
         request_id=query.request.request_id,
         user_id=query.request.user_id,
@@ -62,15 +63,18 @@ def fitted(playlist: Playlist, bytes_max: int = BYTES_MAX) -> Playlist:
 class _Slots:
     """Writes the slots of one answer; what all of them ask is looked up once."""
 
-    def __init__(self, query: Query, ranked: Ranked) -> None:
-        self.query, self.ranked, self.meta = query, ranked, query.replica.table.meta
+    def __init__(self, query: Query, ranked: Ranked, size: int) -> None:
+        self.meta = query.replica.table.meta
+        self._utility = np.round(ranked.utility[:size], 5).tolist()
+        objectives = np.round(np.array([values[:size] for values in ranked.objectives.values()]).T, 4).tolist()
+        self._objectives = [dict(zip(ranked.objectives, each, strict=True)) for each in objectives]
+        self._scores = ranked.candidates.scores[:size].tolist()
         weights = query.surface.channel_weights
         self._names = list(query.surface.channels)
         self._weights = [weights.get(name, 0.0) for name in self._names]
         self._country = country_of(query)
-        self._heard = query.heard[:FOLLOWED].tolist()
-        self._followers = query.replica.table.neighbours[query.heard[:FOLLOWED]]
-        self._follow_weights = query.replica.table.neighbour_weights[query.heard[:FOLLOWED]]
+        self._heard = query.heard.tolist()
+        self._table = query.replica.table
 
     def slot(self, place: Place, number: int) -> Slot:
         """One place of the list."""
@@ -87,19 +91,19 @@ class _Slots:
                 title=meta.title,
                 artist=meta.artist or "",
             )
-        ranked, at = self.ranked, place.source
-        shares = zip(self._weights, ranked.candidates.scores[at].tolist(), self._names, strict=True)
+        at, artist = place.source, meta.artist or ""
+        shares = zip(self._weights, self._scores[at], self._names, strict=True)
         proposed = [(-weight * score, name) for weight, score, name in shares if score > 0.0]
         channels = [name for _, name in sorted(proposed, key=itemgetter(0))]
         return Slot(
             track_id=meta.track_id,
             rank=number,
-            score=round(float(ranked.utility[at]), 5),
-            objectives={name: round(float(values[at]), 4) for name, values in ranked.objectives.items()},
+            score=self._utility[at],
+            objectives=self._objectives[at] if self._objectives else {},
             channels=channels,
-            reason=self._reason(channels[0] if channels else "", place.row, meta.artist or ""),
+            reason=self._reason(channels[0] if channels else "", place.row, artist),
             title=meta.title,
-            artist=meta.artist or "",
+            artist=artist,
         )
 
     def _reason(self, channel: str, row: int, artist: str) -> str:
@@ -107,7 +111,7 @@ class _Slots:
             case "own-followers":
                 return f"you often play it around {self._title(self._last_other(row))}"
             case "followers":
-                return f"often heard after {self._title(self._followed(row))}"
+                return f"often heard after {self._title(self._followed.get(row, 0))}"
             case "same-artist" if artist:
                 return f"more of {artist}"
             case "taste" if artist:
@@ -122,11 +126,12 @@ class _Slots:
 
     def _last_other(self, row: int) -> int:
         """What was heard last but the track itself, 0 for nothing."""
-        return next((heard for heard in self.query.heard.tolist() if heard != row), 0)
+        return next((heard for heard in self._heard if heard != row), 0)
 
-    def _followed(self, row: int) -> int:
-        """Which of the last tracks it most often followed, 0 for none."""
-        places, columns = np.nonzero(self._followers == row)
-        if not len(places):
-            return 0
-        return int(self._heard[places[self._follow_weights[places, columns].argmax()]])
+    @cached_property
+    def _followed(self) -> dict[int, int]:
+        """Which of the last tracks each follower most often followed; of two that are equal, the newer."""
+        table, heard = self._table, np.array(self._heard[:FOLLOWED], np.int32)
+        order = np.argsort(table.neighbour_weights[heard].ravel()[::-1], kind="stable")
+        followers, source = table.neighbours[heard].ravel()[::-1][order], np.repeat(heard, table.neighbours_max)[::-1]
+        return dict(zip(followers.tolist(), source[order].tolist(), strict=True))

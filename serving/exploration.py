@@ -2,35 +2,42 @@
 
 import numpy as np
 
+from online_models.track import Rows
 from serving.candidates.fresh import fresh
 from serving.filters import FILTERS
-from serving.ranking import rank
 from serving.slate import Candidates, Place, Query
 
 POOL = 32  # new tracks that are looked at: those nearest to the listener
 LIKELY = 8  # of them that a place is chosen from, at least, and two for each place: those of the greatest utility to this listener
 
 
-def explore(query: Query, places: list[Place], size: int) -> list[Place]:
-    """The list with every `explore_every`-th place given to a new track that is allowed here and not in the list."""
-    every = query.surface.explore_every
-    if not every or size < every:
-        return places
+def pool_of(query: Query) -> Rows:
+    """The new tracks that are allowed here, int32[n], n <= POOL: to be ranked with the candidates. None where no place is theirs."""
+    if not _places(query):
+        return np.zeros(0, np.int32)
     pool, _ = fresh(query, POOL)
-    empty = np.zeros((len(pool), 0))
-    candidates = Candidates(pool, empty, np.zeros(len(pool)))
+    candidates = Candidates(pool, np.zeros((len(pool), 0)), np.zeros(len(pool)))
     for keep in FILTERS.values():
-        candidates = candidates.take(keep(query, candidates))
+        candidates = candidates.where(keep(query, candidates))
+    return candidates.rows
+
+
+def explore(query: Query, places: list[Place], pool: Rows) -> list[Place]:
+    """The list with every `explore_every`-th place given to one of the pool, int32[n], best first, that is not in the list."""
+    at = _places(query)
+    if not at or not len(pool):
+        return places
     songs = query.replica.song
-    taken = {int(songs[place.row]) for place in places}
-    candidates = candidates.take(np.array([int(songs[row]) not in taken for row in candidates.rows.tolist()], np.bool_))
-    pool = rank(query, candidates).candidates.rows[: max(LIKELY, 2 * (size // every))]
-    bandit = query.replica.bandit
+    taken = set(songs[[place.row for place in places]].tolist())
+    likely = [row for row, song in zip(pool.tolist(), songs[pool].tolist(), strict=True) if song not in taken]
+    pool = np.array(likely[: max(LIKELY, 2 * len(at))], np.int32)
     explored = list(places)
-    for at in range(every - 1, size, every):
-        if not len(pool):
-            break
-        row, propensity = bandit.choose(pool, query.rng)
-        explored.insert(min(at, len(explored)), Place(row, -1, propensity))
-        pool = pool[pool != row]
-    return explored[:size]
+    for place, chosen in zip(at, query.replica.bandit.choose_some(pool, len(at), query.rng), strict=False):
+        explored.insert(min(place, len(explored)), Place(chosen[0], -1, chosen[1]))
+    return explored[: query.request.size]
+
+
+def _places(query: Query) -> range:
+    """The places of the list that are the bandit's."""
+    every, size = query.surface.explore_every, query.request.size
+    return range(every - 1, size, every) if every else range(0)

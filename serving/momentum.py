@@ -49,16 +49,17 @@ def shares_of(listener: Listener) -> Doubles:
     """Of the last plays, the newest most: the share of the artist before, of tracks heard again, of new tracks; float64[3]."""
     window = [event for event in listener.history[-WINDOW:] if event.kind <= SKIP]
     left, last_ms, tracks = Counter(event.track_id for event in window), dict[str, int](), listener.tracks
-    shares, weight, before = np.zeros(3), 0.0, None
+    same = again = new = weight = 0.0
+    before = None
     for event in window:
         track_id = event.track_id
         if event.kind == PLAY:
-            again = event.start_ms - last_ms.get(track_id, -AGAIN_MS) < AGAIN_MS
-            new = track_id not in last_ms and tracks[track_id].count == left[track_id]
-            shares = FADES * shares + (_same_artist(before, event), again, new)
+            same = FADES * same + _same_artist(before, event)
+            again = FADES * again + (event.start_ms - last_ms.get(track_id, -AGAIN_MS) < AGAIN_MS)
+            new = FADES * new + (track_id not in last_ms and tracks[track_id].count == left[track_id])
             weight, before = FADES * weight + 1.0, event
         last_ms[track_id] = event.at_ms
-    trusted: Doubles = (shares + TRUST * USUAL) / (weight + TRUST)
+    trusted: Doubles = (np.array([same, again, new]) + TRUST * USUAL) / (weight + TRUST)
     return trusted
 
 

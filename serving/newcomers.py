@@ -17,6 +17,13 @@ class Newcomers:
     vectors: Floats
 
 
+def score_newcomers(new: Newcomers, vector: Floats) -> Doubles:
+    """The chance of a success times how near each is to a listener's vector, float64[n]."""
+    near = np.exp(-(new.vectors @ vector).astype(np.float64))
+    scores: Doubles = new.chance / (1.0 + near)
+    return scores
+
+
 def find_newcomers(table: TrackTable, bandit: Thompson, *, seen_max: int, most: int) -> Newcomers:
     """Listed tracks that were heard or offered at most `seen_max` times; where there are more than `most`, the likeliest successes."""
     listed = table.listed_rows()

@@ -1,7 +1,5 @@
 """Pre-ranking: a cheap score cuts a thousand candidates to what the ranker can afford."""
 
-import numpy as np
-
 from serving.slate import Candidates
 
 KEPT = 200  # at most
@@ -15,5 +13,5 @@ def kept_for(size: int) -> int:
 def prerank(candidates: Candidates, kept: int = KEPT) -> Candidates:
     """The best by the fused channel score, best first."""
     if len(candidates) > kept:
-        candidates = candidates.take(np.argpartition(-candidates.fused, kept)[:kept])
-    return candidates.take(np.argsort(-candidates.fused, kind="stable"))
+        candidates = candidates.take((-candidates.fused).argpartition(kept)[:kept])
+    return candidates.take((-candidates.fused).argsort(kind="stable"))

@@ -14,13 +14,14 @@ import numpy as np
 from serving.answer import answer
 from serving.candidates import CHANNELS
 from serving.candidates.channel import propose
-from serving.exploration import explore
+from serving.exploration import explore, pool_of
 from serving.favourites import NO_FAVOURITES, favourites_of
 from serving.filters import FILTERS
 from serving.momentum import follow
+from serving.newcomers import score_newcomers
 from serving.order import trust_in_order
 from serving.preranking import kept_for, prerank
-from serving.ranking import rank, unranked
+from serving.ranking import NOBODY, rank, rank_beside, unranked
 from serving.replica import Replica
 from serving.reranking.balance import balance
 from serving.reranking.mmr import mmr
@@ -59,16 +60,18 @@ class Radio:
             self._query(request, surface, at_ms) if begun != "popular" else self._cheap_query(request, surface, at_ms)
         )
         candidates, trace = self._candidates(query)
+        pool = NOBODY
         if begun == "popular" or (now := level()) == "popular":
             ranked, reached = unranked(candidates), "popular"
         elif now == "no-rerank":
             ranked, reached = rank(query, candidates), "no-rerank"
         else:
-            ranked, reached = self._rerank(query, rank(query, candidates)), "full"
+            ranked, pool = rank_beside(query, candidates, pool_of(query))
+            ranked, reached = self._rerank(query, ranked), "full"
         best = ranked.candidates.rows[: request.size].tolist()
         slate = [Place(row, source) for source, row in enumerate(best)]
         if reached == "full":
-            slate = explore(query, slate, request.size)
+            slate = explore(query, slate, pool)
         self._check(query, slate)
         return answer(query, ranked, slate, arms, reached, trace, elapsed_ms())
 
@@ -93,14 +96,17 @@ class Radio:
         favourites = favourites_of(listener, table, at_ms)
         hour = request.context.hour if request.context is not None else None
         rng = np.random.default_rng(_hash(request.request_id))
-        return Query(request, surface, listener, self.replica, at_ms, hour, heard, vector, favourites, rng)
+        new = self.replica.newcomers
+        offers = new.rows, score_newcomers(new, vector)
+        return Query(request, surface, listener, self.replica, at_ms, hour, heard, vector, favourites, *offers, rng)
 
     def _cheap_query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
         """For popular tracks alone: nothing is computed that only the other channels need."""
         popular = msgspec.structs.replace(surface, channels={"popular": 200}, momentum=0.0, explore_every=0)
         listener, none = self.replica.listeners.get(request.user_id), np.zeros(0, np.int32)
         vector, rng = np.zeros(self.replica.table.dims, np.float32), np.random.default_rng(0)
-        return Query(request, popular, listener, self.replica, at_ms, None, none, vector, NO_FAVOURITES, rng)
+        offers = none, np.zeros(0)
+        return Query(request, popular, listener, self.replica, at_ms, None, none, vector, NO_FAVOURITES, *offers, rng)
 
     def _surface(self, request: PlaylistRequest) -> tuple[Surface, dict[str, str]]:
         """The surface with the settings of the listener's arms: one experiment of each layer, by a hash of salt and listener.
@@ -121,37 +127,36 @@ class Radio:
 
     def _candidates(self, query: Query) -> tuple[Candidates, Trace]:
         candidates, proposed = propose(query, CHANNELS)
-        assert len(np.unique(candidates.rows)) == len(candidates), "candidates are unique"
+        assert (candidates.rows[1:] > candidates.rows[:-1]).all(), "candidates are unique, in the order of their rows"
         removed = {}
         for name, keep in FILTERS.items():
-            mask = keep(query, candidates)
-            removed[name] = len(candidates) - int(mask.sum())
-            candidates = candidates.take(mask)
+            kept = candidates.where(keep(query, candidates))
+            removed[name], candidates = len(candidates) - len(kept), kept
         return prerank(follow(query, candidates), kept_for(query.request.size)), Trace(proposed, removed)
 
     def _rerank(self, query: Query, ranked: Ranked) -> Ranked:
-        surface, table = query.surface, self.replica.table
+        """As many of the ranked as the list has places."""
+        surface, table, size = query.surface, self.replica.table, query.request.size
+        rows, order = ranked.candidates.rows, np.arange(len(ranked))
         if surface.diversity:
-            vectors = table.out_vectors(ranked.candidates.rows)
-            first = mmr(ranked.utility, vectors, surface.diversity, SPREAD * query.request.size)
-            rest = np.setdiff1d(np.arange(len(ranked)), first, assume_unique=True)
-            ranked = ranked.take(np.concatenate([first, rest]))
+            first, rest = mmr(ranked.utility, table.out_vectors(rows), surface.diversity, SPREAD * size), order >= 0
+            rest[first] = False
+            order = np.concatenate([first, order[rest]])
         if surface.familiar is not None:
             tracks, keys = query.listener.tracks, table.keys
-            familiar = np.array([keys[row][2:] in tracks for row in ranked.candidates.rows.tolist()], np.bool_)
-            ranked = ranked.take(np.array(balance(familiar, surface.familiar), np.intp))
+            familiar = np.array([keys[row][2:] in tracks for row in rows[order].tolist()], np.bool_)
+            order = order[balance(familiar, surface.familiar)]
         if surface.spacing:
-            artists = table.parts[ranked.candidates.rows, 1].tolist()
-            ranked = ranked.take(np.array(space_artists(artists, surface.spacing), np.intp))
-        return ranked
+            order = order[space_artists(table.parts[rows[order], 1].tolist(), surface.spacing, size)]
+        return ranked.take(order[:size])
 
     def _check(self, query: Query, slate: list[Place]) -> None:
         """What every slate keeps: listed, unblocked tracks, each once."""
         rows = [place.row for place in slate]
         assert len(set(rows)) == len(rows) <= query.request.size, "a slate holds each track once"
         assert self.replica.table.listed[rows].all(), "a slate holds tracks of the catalogue"
-        keys = self.replica.table.keys
-        assert not any(keys[row][2:] in query.listener.blocked for row in rows), "a slate holds no blocked track"
+        keys, blocked = self.replica.table.keys, query.listener.blocked
+        assert not blocked or not any(keys[row][2:] in blocked for row in rows), "a slate holds no blocked track"
 
 
 def _hash(text: str) -> int:

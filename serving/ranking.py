@@ -3,24 +3,33 @@
 import numpy as np
 
 from online_models.features import features_of
+from online_models.track import Rows
 from serving.slate import Candidates, Query, Ranked
 
+TIED = 9  # decimals: tracks that are alike keep their order, whatever a product's last bits are at their place in the matrix
+NOBODY = np.zeros(0, np.int32)
 SIGNS = {"complete": 1.0, "skip": -1.0, "late_skip": -1.0, "share_heard": 1.0, "like": 1.0, "save": 1.0}
 
 
 def rank(query: Query, candidates: Candidates) -> Ranked:
     """Score and sort. utility = next * share + what each objective adds, or a skip takes away: the surface's weight * probability."""
-    replica, weights = query.replica, query.surface.weights
+    return rank_beside(query, candidates, NOBODY)[0]
+
+
+def rank_beside(query: Query, candidates: Candidates, others: Rows) -> tuple[Ranked, Rows]:
+    """The candidates ranked, and others int32[m] that no channel proposed, best first: scored in one pass, which costs little more than one of them."""
+    replica, weights, size = query.replica, query.surface.weights, len(candidates)
+    rows = np.concatenate([candidates.rows, others])
     objectives = replica.ranker.score_many(
-        features_of(
-            query.listener, replica.table, candidates.rows, query.at_ms, query.hour, surface=query.request.surface
-        )
+        features_of(query.listener, replica.table, rows, query.at_ms, query.hour, query.request.surface)
     )
-    utility = weights["next"] * (candidates.fused / max(candidates.fused.max(initial=0.0), 1e-12))
+    utility = np.zeros(len(rows))
+    utility[:size] = weights["next"] * (candidates.fused / max(candidates.fused.max(initial=0.0), 1e-12))
     for name, sign in SIGNS.items():
         if weights[name]:
             utility += sign * weights[name] * objectives[name]
-    return Ranked(candidates, utility, objectives).take(np.argsort(-utility, kind="stable"))
+    order, after = (np.argsort(-part.round(TIED), kind="stable") for part in (utility[:size], utility[size:]))
+    return Ranked(candidates, utility[:size], objectives).take(order), others[after]
 
 
 def unranked(candidates: Candidates) -> Ranked:

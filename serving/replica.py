@@ -119,7 +119,7 @@ class Replica:
         self.queries.append(query)
         rows, _ = self.index.search(query, n)
         scores = (self.index_vectors(rows) @ query).astype(np.float64)
-        order = np.argsort(-scores, kind="stable")
+        order = (-scores).argsort(kind="stable")
         return rows[order], scores[order]
 
     def index_is_due(self, *, measure: bool) -> bool:

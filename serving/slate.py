@@ -19,6 +19,7 @@ class Query:
 
     heard : int32[h], rows of what the listener heard last, newest first
     vector : float32[dims], the listener tower
+    new_rows, new_scores : int32[n], float64[n], the new tracks of the catalogue, and how likely this listener takes to each
     rng : seeded from the request, so that the same request draws the same
     """
 
@@ -31,6 +32,8 @@ class Query:
     heard: Rows
     vector: Floats
     favourites: Favourites
+    new_rows: Rows
+    new_scores: Doubles
     rng: np.random.Generator
 
 
@@ -49,6 +52,10 @@ class Candidates:
     def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> "Candidates":
         """The candidates at some places, in that order."""
         return Candidates(self.rows[chosen], self.scores[chosen], self.fused[chosen])
+
+    def where(self, kept: NDArray[np.bool_]) -> "Candidates":
+        """Those of the candidates that are kept."""
+        return self if kept.all() else self.take(kept)
 
     def __len__(self) -> int:
         return len(self.rows)

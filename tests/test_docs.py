@@ -13,10 +13,12 @@ from online_models.listener import Listener
 from online_models.listener_rows import CHOICES, HEAD, PAGE
 from online_models.ranker import BLOCK, OBJECTIVES
 from online_models.track import CATALOGUE, COUNTERS, COUNTS, META, NEIGHBOURS, VECTORS
+from segue.benchmarks.answers import PARTS
 from segue.cli.forget import KEPT, until_name
 from segue.cli.rows import described
 from segue.erasure import SECTIONS
 from segue.evaluation.replay import METHODS, Replay
+from serving.surfaces import SURFACES
 from streams.messages import decode, encode
 from streams.runtime.partition import CHUNK_LOST, FAILED, REFUSED
 from streams.runtime.settings import Settings
@@ -114,6 +116,10 @@ FIGURES = {
     "restore": {
         *returned_keys("segue/benchmarks/restoring.py", "measure_restore"),
         *returned_keys("segue/benchmarks/restoring.py", "_restart"),
+    },
+    "answers": {
+        *returned_keys("segue/benchmarks/answers.py", "measure_answers"),
+        *(f"{name.replace('-', '_')}_us" for name in (*PARTS, *SURFACES)),
     },
     "produce": {"tracks", "events"},
     "forget": {

@@ -1,10 +1,13 @@
 """Thompson sampling with Beta posteriors (Thompson 1933; Agrawal & Goyal 2013): vectorised, with propensities."""
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.special
 
 from online_models.track import COLUMN, Doubles, Rows, TrackTable
 
+KEPT = 4096  # posteriors whose quantiles are looked up once
 _SURELY = 1e-9
 
 
@@ -27,6 +30,8 @@ class Thompson:
         self.table, self.prior, self.prior_strength = table, prior, prior_strength
         places, weights = np.polynomial.legendre.leggauss(nodes)
         self._quantiles, self._weights = (places + 1.0) / 2.0, weights / 2.0
+        # new tracks of one artist and the same tags have one posterior, and are chosen again and again
+        self._nodes = lru_cache(KEPT)(lambda alpha, beta: scipy.special.betaincinv(alpha, beta, self._quantiles))
 
     def posterior(self, rows: Rows) -> tuple[Doubles, Doubles]:
         """Alpha and beta of each track, float64[n] each: offers taken and left, likes, and the prior."""
@@ -41,13 +46,22 @@ class Thompson:
 
     def choose(self, rows: Rows, rng: np.random.Generator) -> tuple[int, float]:
         """One of the tracks int32[n], n > 0, and the probability with which it is chosen."""
+        return self.choose_some(rows, 1, rng)[0]
+
+    def choose_some(self, rows: Rows, most: int, rng: np.random.Generator) -> list[tuple[int, float]]:
+        """`choose` again and again, of those that are left; what is known of them is looked up once."""
         alpha, beta = self.posterior(rows)
-        chosen = int(rng.beta(alpha, beta).argmax())
-        return int(rows[chosen]), self.propensity(alpha, beta, chosen)
+        left, chosen = np.arange(len(rows)), list[tuple[int, float]]()
+        while len(left) and len(chosen) < most:
+            of_alpha, of_beta = alpha[left], beta[left]
+            place = int(rng.beta(of_alpha, of_beta).argmax())
+            chosen.append((int(rows[left[place]]), self.propensity(of_alpha, of_beta, place)))
+            left = left[left != left[place]]
+        return chosen
 
     def propensity(self, alpha: Doubles, beta: Doubles, chosen: int) -> float:
         """How likely the draw of one is the greatest: the others' chance to lie below it, over the quantiles of its posterior."""
-        at = scipy.special.betaincinv(alpha[chosen], beta[chosen], self._quantiles)
+        at = self._nodes(float(alpha[chosen]), float(beta[chosen]))
         rivals = (
             scipy.special.betainc(alpha, beta, at[0]) < 1.0 - _SURELY
         )  # the others lie below every node but for that

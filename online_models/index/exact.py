@@ -48,8 +48,8 @@ class ExactIndex:
     def search(self, vector: Floats, n: int) -> tuple[Rows, Floats]:
         size = len(self)
         scores = self._vectors[:size] @ vector
-        best = np.argpartition(-scores, n)[:n] if n < size else np.arange(size)
-        best = best[np.argsort(-scores[best], kind="stable")]
+        best = (-scores).argpartition(n)[:n] if n < size else np.arange(size)
+        best = best[(-scores[best]).argsort(kind="stable")]
         return self._rows[best], scores[best]
 
     def measure_recall(self, queries: Floats, n: int = 10) -> float:

@@ -21,6 +21,7 @@ class What(StrEnum):
     throughput = "throughput"
     freshness = "freshness"
     restore = "restore"
+    answers = "answers"
     all = "all"
 
 
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def bench(
         what: Annotated[
-            What, typer.Argument(help="throughput, freshness, restore; or all, which is the first two")
+            What, typer.Argument(help="throughput, freshness, restore, answers; or all, which is the first two")
         ] = What.all,
         events: Annotated[int, typer.Option(help="events of each throughput run", min=1000)] = 40_000,
         seconds: Annotated[float, typer.Option(help="length of the freshness run", min=2)] = 20.0,
@@ -37,6 +38,8 @@ def register(app: typer.Typer) -> None:
         ] = 500.0,
         requests_per_s: Annotated[float, typer.Option(help="probes of the freshness run", min=1)] = 20.0,
         listeners: Annotated[int, typer.Option(help="listeners who have rows in the restore run", min=1)] = 1_000_000,
+        requests: Annotated[int, typer.Option(help="requests of the answers run", min=4)] = 1000,
+        tracks: Annotated[int, typer.Option(help="tracks of the catalogue of the answers run", min=100)] = 5000,
         json_path: JsonPath = None,
     ) -> None:
         """Measure on an embedded Kafka of its own, all on this machine.
@@ -44,6 +47,7 @@ def register(app: typer.Typer) -> None:
         throughput: events/s of a stock Faust agent that counts in a Table, of the same count on Segue's engine (exactly once), and of the
         full learner. freshness: from a play produced to the first playlist that reflects it, and its parts. restore: from the start of a
         learner that has many listeners until it learns again, and its memory (SEGUE_LISTENER_ROWS_MB bounds the rows'); it takes minutes.
+        answers: what an answer costs the processor in a serving worker, by part, without a Kafka; and a hash of all answers.
         """
         figures: dict[str, Any] = {}
         if what in (What.throughput, What.all):
@@ -58,9 +62,13 @@ def register(app: typer.Typer) -> None:
             figures |= run_process(_on_its_own(measure))
         if what is What.restore:
             figures |= _restore(listeners)
+        if what is What.answers:
+            from segue.benchmarks.answers import measure_answers
+
+            figures |= measure_answers(requests, tracks=tracks)
         table = Table("figure", "value", box=None)
         for name, value in figures.items():
-            table.add_row(name, f"{value:,.1f}")
+            table.add_row(name, value if isinstance(value, str) else f"{value:,.1f}")
         Console().print(table)
         write_figures(json_path, figures)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from online_models.row_sets import distinct
 from online_models.track import Doubles, Rows
 from serving.slate import Candidates, Query
 
@@ -16,9 +17,9 @@ NOTHING: tuple[Rows, Doubles] = (np.zeros(0, np.int32), np.zeros(0))
 def best(rows: Rows, scores: Doubles, limit: int) -> tuple[Rows, Doubles]:
     """The `limit` best of a proposal, best first."""
     if len(rows) > limit:
-        chosen = np.argpartition(-scores, limit)[:limit]
+        chosen = (-scores).argpartition(limit)[:limit]
         rows, scores = rows[chosen], scores[chosen]
-    order = np.argsort(-scores, kind="stable")
+    order = (-scores).argsort(kind="stable")
     return rows[order], scores[order]
 
 
@@ -29,12 +30,12 @@ def propose(query: Query, channels: Mapping[str, Channel]) -> tuple[Candidates, 
     """
     names = list(query.surface.channels)
     proposals = [channels[name](query, query.surface.channels[name]) for name in names]
-    rows, places = np.unique(np.concatenate([rows for rows, _ in proposals]), return_inverse=True)
+    rows, places = distinct(np.concatenate([rows for rows, _ in proposals]))
     columns = np.repeat(np.arange(len(names)), [len(proposed) for proposed, _ in proposals])
     scores = np.zeros((len(rows), len(names)))
     scores[places, columns] = np.concatenate([_share(values) for _, values in proposals])
     weights = np.array([query.surface.channel_weights.get(name, 0.0) for name in names])
-    candidates = Candidates(rows.astype(np.int32), scores, scores @ weights)
+    candidates = Candidates(rows, scores, scores @ weights)
     return candidates, {name: len(proposed) for name, (proposed, _) in zip(names, proposals, strict=True)}
 
 
@@ -45,5 +46,5 @@ def _share(values: Doubles) -> Doubles:
         shares: Doubles = values / values.max()
         return shares
     ranks = np.empty(len(values))
-    ranks[np.argsort(-values, kind="stable")] = 1.0 - np.arange(len(values)) / len(values)
+    ranks[(-values).argsort(kind="stable")] = 1.0 - np.arange(len(values)) / len(values)
     return ranks

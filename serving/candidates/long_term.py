@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from online_models.row_sets import among
 from online_models.track import COLUMN, Doubles, Rows
 from serving.candidates.channel import NOTHING, best
 from serving.candidates.long_view import long_view
@@ -19,7 +20,7 @@ def long_term(query: Query, limit: int) -> tuple[Rows, Doubles]:
     table = query.replica.table
     vector = (weights / np.linalg.norm(weights)).astype(np.float32) @ table.in_vectors(heard)
     rows, products = query.replica.search(vector, limit + len(heard))
-    new = ~np.isin(rows, heard)
+    new = ~among(rows, heard)
     rows, scores = (
         rows[new],
         products[new] + KNOWN * np.log1p(np.maximum(table.counts[rows[new], COLUMN["plays"]], 0.0)),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from online_models.row_sets import distinct
 from online_models.track import Doubles, Rows
 from serving.candidates.channel import best
 from serving.slate import Query
@@ -21,6 +22,6 @@ def popular(query: Query, limit: int) -> tuple[Rows, Doubles]:
     if country is None:
         return rows, shares
     at_home, home_shares = query.replica.popularity.top_of_country(country, limit)
-    unique, places = np.unique(np.concatenate([rows, at_home]), return_inverse=True)
+    unique, places = distinct(np.concatenate([rows, at_home]))
     sums = np.bincount(places, np.concatenate([0.5 * shares, home_shares]), len(unique)).astype(np.float64)
-    return best(unique.astype(np.int32), sums, limit)
+    return best(unique, sums, limit)

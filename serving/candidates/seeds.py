@@ -3,6 +3,7 @@
 import numpy as np
 
 from online_models.colistening import score_followers
+from online_models.row_sets import among
 from online_models.track import Doubles, Rows
 from serving.candidates.channel import NOTHING, best
 from serving.slate import Query
@@ -22,5 +23,5 @@ def seeds(query: Query, limit: int) -> tuple[Rows, Doubles]:
     near, products = query.replica.search(vector, limit // 2)
     shares = np.exp(products - products.max(initial=-np.inf))
     scores = scores / scores.max() if len(scores) else scores
-    fresh = ~np.isin(near, followed)
+    fresh = ~among(near, followed)
     return np.concatenate([followed, near[fresh]]).astype(np.int32), np.concatenate([scores, 0.5 * shares[fresh]])

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from online_models.row_sets import among
 from serving.slate import Candidates, Query
 
 
@@ -15,7 +16,7 @@ def just_heard(query: Query, candidates: Candidates) -> NDArray[np.bool_]:
     tracks = query.listener.tracks
     if len(tracks) < len(candidates):
         heard = [track_id for track_id, memory in tracks.items() if memory.last_ms > since_ms]
-        return ~np.isin(candidates.rows, query.replica.table.indices(heard))
+        return ~among(candidates.rows, query.replica.table.indices(heard))
     keys = query.replica.table.keys
     memories = [tracks.get(keys[row][2:]) for row in candidates.rows.tolist()]
     return np.array([memory is None or memory.last_ms <= since_ms for memory in memories], np.bool_)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from online_models.row_sets import firsts
 from serving.slate import Candidates, Query
 
 
@@ -10,7 +11,7 @@ def same_song(query: Query, candidates: Candidates) -> NDArray[np.bool_]:
     """Keep the best-scored track of each song."""
     songs = query.replica.song[candidates.rows]
     order = np.argsort(-candidates.fused, kind="stable")
-    _, first = np.unique(songs[order], return_index=True)
+    first = firsts(songs[order])
     keep = np.zeros(len(candidates), np.bool_)
     keep[order[first]] = True
     return keep

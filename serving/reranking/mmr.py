@@ -22,11 +22,10 @@ def mmr(utility: Doubles, vectors: Floats, strength: float, size: int) -> NDArra
     gain = (1.0 - strength) * (utility - utility[-1]) / spread
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = (vectors / np.maximum(norms, 1e-9)).astype(np.float32)
-    likeness = np.zeros(n, np.float32)
-    order = np.zeros(size, np.intp)
+    after = gain - strength * (unit @ unit.T)  # of each, once the one of a row is in the list
+    order, score = [0] * size, gain
     for place in range(size):
-        chosen = int(np.argmax(gain - strength * likeness))
-        order[place] = chosen
-        gain[chosen] = -np.inf
-        np.maximum(likeness, unit @ unit[chosen], out=likeness)
-    return order
+        order[place] = chosen = int(score.argmax())
+        np.minimum(score, after[chosen], out=score)
+        score[chosen] = -np.inf
+    return np.array(order, np.intp)

@@ -7,7 +7,17 @@ import pytest
 
 from online_models.checks.made_up import AT_MS, catalogue, listen, rows_of
 from online_models.features import FEATURES, features, features_of
-from online_models.gathering import CONTEXT, MEMORY, SURFACES, TRACK, context_of, memory_of, offer_of, tracks_of
+from online_models.gathering import (
+    CONTEXT,
+    MEMORY,
+    SURFACES,
+    TRACK,
+    context_of,
+    memories_of,
+    memory_of,
+    offer_of,
+    tracks_of,
+)
 from online_models.listener import Listener
 from online_models.listener_rows import LIKE, PLAY, SKIP, Heard, Profile
 from online_models.track import COLUMN, Doubles, TrackMeta, TrackTable, forward_decay
@@ -65,6 +75,31 @@ def test_a_candidate_has_the_same_features_alone_and_among_others() -> None:
     alone = np.concatenate([features_of(listener, table, rows[[n]], AT_MS + DAY_MS) for n in range(len(rows))])
 
     assert np.array_equal(together, alone)
+
+
+def test_the_memories_of_many_tracks_are_those_of_each() -> None:
+    table, listener = catalogue(), listener_of(*(listen(n) for n in range(60)))
+    for bare in (
+        TrackMeta("bare", "Blue"),
+        TrackMeta("untagged", "Red", "a1"),
+        TrackMeta("gone", "Grey", "a2", tags=["jazz"]),
+    ):
+        table.list_track(bare)
+    table.unlist_track(table.index("t:gone"))
+    listener.introduce(Profile(favourite_tags=["jazz", "unheard"]))
+    for track_id in ("t1", "bare", "elsewhere"):
+        listener.learn_one(Heard(track_id, None, AT_MS + DAY_MS, LIKE, 0, 100, len(listener.history)))
+    rows = np.array([*range(len(table)), 3, 3], np.int32)[table.is_track[[*range(len(table)), 3, 3]]]
+    metas = [table.meta.get(row) for row in rows.tolist()]
+    artists = [table.keys[artist][2:] or None for artist in table.parts[rows, 1].tolist()]
+    each = [
+        memory_of(listener, table.keys[row][2:], artist, table.tags_of(row))
+        for row, artist in zip(rows.tolist(), artists, strict=True)
+    ]
+
+    assert np.array_equal(np.array(each, np.float64), memories_of(listener, table, rows))
+    assert None in metas
+    assert {None, "a1"} <= set(artists)
 
 
 def test_restored_listener_has_the_same_features() -> None:

@@ -86,6 +86,20 @@ def test_propensity_is_near_to_how_often_a_track_is_chosen(seed: int) -> None:
             assert np.mean(said) == pytest.approx(len(said) / 800, abs=0.045)
 
 
+def test_choosing_some_is_choosing_one_after_the_other_from_those_that_are_left() -> None:
+    table = catalogue()
+    rows = rows_of(table)[:6]
+    tried(table, rows[:3], 9, 4)  # the others have equal posteriors
+    bandit, rng = Thompson(table), np.random.default_rng(2)
+    expected, left = [], rows
+    while len(left):
+        expected.append(bandit.choose(left, rng))
+        left = left[left != expected[-1][0]]
+
+    assert Thompson(table).choose_some(rows, 10, np.random.default_rng(2)) == expected
+    assert bandit.choose_some(rows, 2, np.random.default_rng(2)) == expected[:2]
+
+
 def test_choosing_inserts_and_counts_nothing() -> None:
     table = catalogue()
     before = table.counts.copy()

@@ -51,6 +51,12 @@ def test_spacing_keeps_every_track_and_comes_too_near_only_where_nobody_else_is_
             assert all(artists[each] and artists[each] in last for each in order[place:])
 
 
+@given(artists=st.lists(st.integers(0, 6), max_size=50), spacing=st.integers(0, 8), size=st.integers(0, 60))
+@SEEDED
+def test_spacing_of_so_many_places_is_the_beginning_of_all(artists: list[int], spacing: int, size: int) -> None:
+    assert space_artists(artists, spacing, size) == space_artists(artists, spacing)[:size]
+
+
 def test_without_spacing_the_order_stays() -> None:
     assert space_artists([1, 1, 1, 2], 0) == [0, 1, 2, 3]
 

@@ -104,7 +104,8 @@ def guess(stream: LikeStream, options: Options, progress: Progress) -> tuple[Gue
     step = min(options.ask_every, FLUSH_LIKES)
     segue, simple = Segue(stream, options.seed, step=step), Simple(len(numbers))
     refitting = Refitting(peers, len(numbers), len(listeners), every=REFIT_EVERY)
-    negatives, fusion, guesses = Negatives(stream.tracks, options.seed, batch=step), Fusion(options.seed), Guesses()
+    negatives, fusion = Negatives(stream.tracks, options.seed, batch=FLUSH_LIKES), Fusion(options.seed)
+    guesses = Guesses()
     for number, event in enumerate(likes):
         listener, track = listeners[event.user_id], numbers[event.track_id]
         if (number + 1) % options.ask_every == 0:

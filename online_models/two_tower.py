@@ -1,8 +1,9 @@
 """The two-tower model: a listener's recent tracks against all tracks, by sampled softmax with log-Q correction, online.
 
 Listener tower: decayed pooling of the *input* vectors of what was heard (a track's is itself + its artist + its tags). Track tower: the
-*output* vectors, summed in the same way, and a bias; so a new track stands near its artist and tags at once. Negatives are the batch's own targets
-and uniform ones; each logit is corrected by the log of how often its track is drawn (Bengio & Senecal 2008; Yi et al. 2019). AdaGrad.
+*output* vectors, summed in the same way, and a bias; so a new track stands near its artist and tags at once. Negatives are the batch's own targets,
+uniform ones, and where `hard` says so what followed the listeners' last tracks lately; each logit is corrected by the log of how often its
+track is drawn (Bengio & Senecal 2008; Yi et al. 2019). AdaGrad.
 """
 
 from typing import Any
@@ -21,7 +22,7 @@ class TwoTower:
     """Learns into `table.vectors`; holds nothing else but a short replay buffer and its generator.
 
     history : tracks pooled; decay : of a track against the one after it
-    uniform : uniform negatives per batch
+    uniform, hard : uniform negatives per batch, and at most so many that co-listening recalls for its listeners
     replays : times that as many of the last `replay_max` examples are learnt again after a batch of at most `replay_batch`: where little
     arrives there is time for it, and a full batch costs what it did
 

@@ -9,7 +9,7 @@ from online_models.track import Doubles, Rows
 
 
 class RecentFollowers:
-    """`places` followers of each track; a new one takes the place of any, so that the others fade.
+    """`places` followers of each row of a table, which bounds it; a new one takes the place of any, so that the others fade.
 
     lags : tracks before a track that it follows, each `decay` times as likely to be told of as the one after it
 

@@ -1,8 +1,9 @@
 """The two-tower model: a listener's recent tracks against all tracks, by sampled softmax with log-Q correction, online.
 
 Listener tower: decayed pooling of the *input* vectors of what was heard (a track's is itself + its artist + its tags). Track tower: the
-*output* vectors, summed in the same way, and a bias; so a new track stands near its artist and tags at once. Negatives are the batch's own targets
-and uniform ones; each logit is corrected by the log of how often its track is drawn (Bengio & Senecal 2008; Yi et al. 2019). AdaGrad.
+*output* vectors, summed in the same way, and a bias; so a new track stands near its artist and tags at once. Negatives are the batch's own targets,
+uniform ones, and where `hard` says so what followed the listeners' last tracks lately; each logit is corrected by the log of how often its
+track is drawn (Bengio & Senecal 2008; Yi et al. 2019). AdaGrad.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from online_models.recent_followers import RecentFollowers
 from online_models.replay_buffer import ReplayBuffer
 from online_models.row_sets import distinct
 from online_models.track import COLUMN, Floats, Rows, TrackTable
@@ -21,7 +23,7 @@ class TwoTower:
     """Learns into `table.vectors`; holds nothing else but a short replay buffer and its generator.
 
     history : tracks pooled; decay : of a track against the one after it
-    uniform : uniform negatives per batch
+    uniform, hard : uniform negatives per batch, and at most so many that co-listening recalls for its listeners
     replays : times that as many of the last `replay_max` examples are learnt again after a batch of at most `replay_batch`: where little
     arrives there is time for it, and a full batch costs what it did
 
@@ -43,25 +45,22 @@ class TwoTower:
         history: int = 20,
         decay: float = 0.9,
         uniform: int = 128,
+        hard: int = 0,
         l2: float = 1e-4,
         replays: int = 1,
         replay_batch: int = 128,
         replay_max: int = 4096,
         seed: int = 0,
     ) -> None:
-        self.table, self.lr, self.history, self.uniform, self.l2, self.replays = (
-            table,
-            lr,
-            history,
-            uniform,
-            l2,
-            replays,
-        )
+        self.table, self.lr, self.history, self.l2 = table, lr, history, l2
+        self.uniform, self.hard, self.replays = uniform, hard, replays
         self.replay_batch, self.rng = replay_batch, np.random.default_rng(seed)
         self._decay = (decay ** np.arange(history)).astype(np.float32)
         self.replay = ReplayBuffer(replay_max, history)
+        self.followers = RecentFollowers()
         self._pool = np.zeros(0, np.int32)
         self._place = np.zeros(0, np.int32)  # scratch of `_distinct`
+        self._expected = np.zeros(0, np.float32)  # scratch of `_recalled`
         self._events = 0.0
         self._age = 0
 
@@ -97,12 +96,17 @@ class TwoTower:
         touched += [self._learn(*self.replay.draw(len(target), self.rng)) for _ in range(rounds)]
         if self.replays:
             self.replay.add(history, target)
+        if self.hard:
+            self.followers.add(history, target, self.rng)
         return self._distinct(np.concatenate(touched))[0]
 
     def _learn(self, history: Rows, target: Rows) -> Rows:
         table, size, dims = self.table, len(target), self.table.dims
         pool = self._negatives()
         candidates = np.concatenate([target, pool[self.rng.integers(0, len(pool), self.uniform)]])
+        hard: Floats | float = 0.0
+        if self.hard:
+            candidates, hard = self._recalled(history, candidates)
         heard, heard_at = self._distinct(history.ravel())
         pooled = _rows(self.pooling(history).ravel(), heard_at, history.shape[1], len(heard))
         parts_in, towers_in = self._towers(heard)
@@ -111,7 +115,7 @@ class TwoTower:
         listeners, outputs = pooled @ (towers_in @ e_in), towers_out @ e_out
 
         logits = listeners @ outputs.T
-        logits += table.bias[candidates] - self._log_q(candidates, size, len(pool))
+        logits += table.bias[candidates] - self._log_q(candidates, size, len(pool), hard)
         itself, own = candidates[None, :] == target[:, None], np.arange(size)
         itself[own, own] = False
         logits[itself] = -1e9  # the target again among the negatives
@@ -154,12 +158,24 @@ class TwoTower:
         self._age = (self._age + 1) % 64
         return self._pool
 
-    def _log_q(self, candidates: Rows, size: int, pool: int) -> Floats:
-        """The log of how likely each candidate is drawn, times the number of tracks."""
+    def _recalled(self, history: Rows, candidates: Rows) -> tuple[Rows, Floats]:
+        """The candidates and hard ones after them; and how often each is to be expected among the hard ones, float32."""
+        drawn, recalled, chance = self.followers.draw(history, self.hard, self.rng)
+        candidates, expected = np.concatenate([candidates, drawn]), self._expected
+        if len(expected) < len(self.table.keys):
+            expected = self._expected = np.zeros(len(self.table.counts), np.float32)
+        np.add.at(expected, recalled, chance)
+        expected[0] = 0.0
+        often = expected[candidates]
+        expected[recalled] = 0.0
+        return candidates, often
+
+    def _log_q(self, candidates: Rows, size: int, pool: int, hard: Floats | float = 0.0) -> Floats:
+        """The log of how likely each candidate is drawn, times the number of tracks. hard : how often it is to be expected among the hard ones"""
         popularity = (
             self.table.counts[candidates, COLUMN["plays"]] + self.table.counts[candidates, COLUMN["likes"]] + 1.0
         )
-        q = (size * popularity / (self._events + pool) + self.uniform / pool) / (size + self.uniform)
+        q = (size * popularity / (self._events + pool) + self.uniform / pool + hard) / (size + self.uniform)
         log_q: Floats = np.log(q * pool).astype(np.float32)
         return log_q
 

@@ -25,10 +25,10 @@ def test_made_up_pattern_is_learnt() -> None:
     assert best == list(range(20, 40))
 
 
-@pytest.mark.parametrize("uniform", [1, 16])
-def test_popular_track_scores_higher_by_the_log_of_how_often_it_is_heard(uniform: int) -> None:
+@pytest.mark.parametrize(("uniform", "hard"), [(1, 0), (16, 0), (16, 64)])
+def test_popular_track_scores_higher_by_the_log_of_how_often_it_is_heard(uniform: int, hard: int) -> None:
     table, rows = plain_table(100)
-    tower, rng = TwoTower(table, uniform=uniform, l2=0.0, seed=1), np.random.default_rng(2)
+    tower, rng = TwoTower(table, uniform=uniform, hard=hard, l2=0.0, seed=1), np.random.default_rng(2)
     often = np.repeat([9.0, 1.0], 50) / 500  # half of the tracks is heard nine times as often as the other half
     table.counts[rows, COLUMN["plays"]] = 1e6 * often
     for _ in range(300):
@@ -37,6 +37,21 @@ def test_popular_track_scores_higher_by_the_log_of_how_often_it_is_heard(uniform
 
     # log 9 is 2.2; without the correction it is 0.2 (uniform = 1), and -1.7 with its sign turned round
     assert scores[:50].mean() - scores[50:].mean() == pytest.approx(np.log(9.0), abs=0.3)
+
+
+def test_hard_negatives_are_what_followed_the_listeners_tracks_and_told_of_in_log_q() -> None:
+    table, rows = plain_table(300)
+    tower = TwoTower(table, uniform=8, hard=32, seed=1)
+    for _ in range(20):
+        tower.learn_many(np.tile(rows[:1], (4, 1)), rows[1:5])
+    candidates, often = tower._recalled(np.tile(rows[:1], (2, 1)), rows[[1, 200]])
+    hard = candidates[2:]
+
+    assert len(hard) > 20
+    assert set(hard.tolist()) <= set(rows[1:5].tolist())
+    assert often[0] > 1.0
+    assert often[1] == 0.0
+    assert not tower._expected.any()
 
 
 def test_log_q_grows_with_popularity() -> None:

@@ -78,7 +78,12 @@ def test_segue_beats_popularity_where_order_and_taste_tell(films: Path) -> None:
 
 
 def test_the_same_seed_says_the_same(films: Path) -> None:
-    assert run(films, ask_every=3).figures == run(films, ask_every=3).figures
+    first, again = (
+        {name: value for name, value in run(films, ask_every=3).figures.items() if not name.endswith("_us")}
+        for _ in range(2)
+    )
+
+    assert first == again
 
 
 def test_a_guess_knows_nothing_of_what_comes_after_it(films: Path) -> None:
@@ -200,7 +205,9 @@ def test_the_command_prints_a_table_and_writes_figures_that_are_explained(films:
     assert done.exit_code == 0
     assert "segue-two-tower" in done.output
     for name in figures:
-        measure = next((each for each in ("hr_at_10", "recall_at_50", "ndcg_at_10") if each in name), None)
+        measure = next(
+            (each for each in ("hr_at_10", "recall_at_50", "ndcg_at_10", "gain", "us") if f"_{each}" in name), None
+        )
         if measure is None:
             assert f"`{name}`" in section
             continue

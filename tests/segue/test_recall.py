@@ -73,7 +73,8 @@ def test_segue_finds_what_a_third_has_in_common_and_the_same_seed_says_the_same(
     assert float(figures["segue_recall_at_20"]) > 1.5 * float(figures["popularity_recall_at_20"])
     assert float(figures["segue_over_popularity_ratio_low"]) > 1.2
     assert float(figures["segue_candidates_recall"]) >= float(figures["segue_recall_at_20"])
-    assert run(artists).figures == figures
+    again = run(artists).figures
+    assert {name: value for name, value in again.items() if not name.endswith("_us")}.items() <= figures.items()
 
 
 def test_a_channel_without_weight_adds_nothing(artists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,5 +124,5 @@ def test_the_command_prints_tables_and_writes_figures_that_are_explained(artists
     assert done.exit_code == 0
     assert "two-tower" in done.output
     for name in figures.keys() - {"scenario", "seed"}:
-        shown = next((each for each in ("_recall_at_20", "_adds", "_ratio") if each in name), None)
+        shown = next((each for each in ("_recall_at_20", "_adds", "_ratio", "_gain", "_us") if each in name), None)
         assert f"`{name}`" in section if shown is None else f"`…{shown}{name.partition(shown)[2]}`" in section

@@ -26,10 +26,10 @@ def _ask(tower: TwoTower) -> Doubles:
 
 
 def _restore(tower: TwoTower) -> TwoTower:
-    again = TwoTower(restored(tower.table, backwards=False), uniform=tower.uniform)
-    # negatives are drawn by the caller's seed, and what is learnt again is what came last: no row holds either
+    again = TwoTower(restored(tower.table, backwards=False), uniform=tower.uniform, hard=tower.hard)
+    # negatives are drawn by the caller's seed, what is learnt again and what followed is what came last: no row holds any of it
     again.rng.bit_generator.state = tower.rng.bit_generator.state
-    again.replay = copy.deepcopy(tower.replay)
+    again.replay, again.followers = copy.deepcopy(tower.replay), copy.deepcopy(tower.followers)
     return again
 
 
@@ -60,7 +60,7 @@ def _empty(tower: TwoTower) -> Iterator[Doubles]:
 
 TWO_TOWER: Checkable[TwoTower] = Checkable(
     name="two-tower",
-    make=lambda seed: TwoTower(catalogue(), uniform=16, seed=seed),
+    make=lambda seed: TwoTower(catalogue(), uniform=16, hard=8, seed=seed),
     teach=_teach,
     ask=_ask,
     state=lambda tower: table_state(tower.table) + repr(tower.rng.bit_generator.state).encode(),

@@ -2,6 +2,7 @@
 
 Segue learns by its processors and answers by its serving stages, up to ranking: diversity and exploration are not what is measured. Its
 two-tower model and its co-listening alone, and the baselines, see the same likes at the same moment; batch peers are refit every so many.
+What other negatives would make of the two-tower model, and of the weights of the channels, is guessed beside it (negatives.py, channel_fusion.py).
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from online_models.colistening import score_followers
+from segue.evaluation.channel_fusion import FIXED, RANDOM, RECALLED, Fusion
 from segue.evaluation.cluster import LocalCluster
 from segue.evaluation.like_peers import NO_IMPLICIT, PEERS, Refitting, place_of
 from segue.evaluation.like_stream import LISTED, Bootstrap, Guesses, LikeStream, read_likes
+from segue.evaluation.negatives import HARD, IN_BATCH, UNIFORM, Negatives
 from segue.evaluation.peers import installed
+from segue.evaluation.scenarios.gains import add_gains
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
 from serving.candidates.channel import best
 from serving.slate import Query
@@ -38,8 +42,8 @@ class Segue:
         self.cluster.list_tracks(stream.tracks)
         self._step, self._heard = step, list[ListeningEvent]()
 
-    def ranks(self, event: ListeningEvent) -> dict[str, int]:
-        """Places of what was liked, -1 where it is not listed."""
+    def ranks(self, event: ListeningEvent, fusion: Fusion | None = None) -> dict[str, int]:
+        """Places of what was liked, -1 where it is not listed; those of `fusion` too, which learns it then."""
         self._learn()
         request = PlaylistRequest(event.event_id, event.user_id, SURFACE, LISTED)
         query, ranked = self.cluster.radio.ranked(request, event.at_ms)
@@ -47,6 +51,8 @@ class Segue:
         seen = table.indices(list(query.listener.tracks))
         target = table.index("t:" + event.track_id)
         lists = {FUSED: ranked.candidates.rows, TOWER: self._near(query, len(seen)), FOLLOWERS: self._followers(query)}
+        if fusion is not None:
+            lists |= fusion.lists(query, seen, np.array([target], np.int32), LISTED)
         return {name: _place(target, rows[~np.isin(rows, seen)]) for name, rows in lists.items()}
 
     def _near(self, query: Query, seen: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.int32]]":
@@ -85,8 +91,8 @@ class Simple:
         self._liked.setdefault(listener, []).append(track)
 
 
-def guess(stream: LikeStream, options: Options, progress: Progress) -> Guesses:
-    """Predict, reveal, learn, one like after the other; every `ask_every`-th is predicted."""
+def guess(stream: LikeStream, options: Options, progress: Progress) -> tuple[Guesses, dict[str, float]]:
+    """Predict, reveal, learn, one like after the other; every `ask_every`-th is predicted. What a like costs each kind of negatives, too."""
     likes, total = stream.likes, len(stream.likes)
     numbers = {track.track_id: number for number, track in enumerate(stream.tracks)}
     for event in likes:  # of tracks that the catalogue does not list
@@ -98,31 +104,39 @@ def guess(stream: LikeStream, options: Options, progress: Progress) -> Guesses:
     step = min(options.ask_every, FLUSH_LIKES)
     segue, simple = Segue(stream, options.seed, step=step), Simple(len(numbers))
     refitting = Refitting(peers, len(numbers), len(listeners), every=REFIT_EVERY)
+    negatives, fusion = Negatives(stream.tracks, options.seed, batch=FLUSH_LIKES), Fusion(options.seed)
     guesses = Guesses()
     for number, event in enumerate(likes):
         listener, track = listeners[event.user_id], numbers[event.track_id]
         if (number + 1) % options.ask_every == 0:
-            ranks = segue.ranks(event) | refitting.ranks(listener, track) | simple.ranks(listener, track)
-            guesses.add(listener, ranks)
+            ranks = segue.ranks(event, fusion) | negatives.ranks(event, LISTED)
+            guesses.add(listener, ranks | refitting.ranks(listener, track) | simple.ranks(listener, track))
         segue.learn(event)
+        negatives.learn(event)
         simple.learn(listener, track)
         refitting.learn(listener, track)
         if number % 100 == 0:
             progress(number, total, "likes")
     progress(total, total, "likes")
-    return guesses
+    return guesses, negatives.costs_us
 
 
 def run(options: Options, progress: Progress) -> Report:
     """All methods over the whole stream."""
     stream = read_likes(options.data or DATA)
-    guesses = guess(stream, options, progress)
+    guesses, costs_us = guess(stream, options, progress)
     report = Report(figures={"seed": options.seed, "likes": len(stream.likes), "guesses": len(guesses.listeners)})
     report.figures["tracks"] = len(stream.tracks)
     if options.peers and not installed("implicit"):
         report.notes.append(NO_IMPLICIT)
     bootstrap = Bootstrap(guesses.listeners, options.seed)
     _add(report, guesses, bootstrap)
+    for title, methods in (
+        ("the two-tower model by its negatives", (UNIFORM, IN_BATCH, HARD)),
+        ("the channels' weights by the negatives that they are learnt from", (RANDOM, FIXED, RECALLED)),
+    ):
+        hits = {name: guesses.gains(name)["hr_at_10"] for name in methods}
+        add_gains(report, title, "hr_at_10", hits, bootstrap, costs_us)
     if peers := [name for name in PEERS if name in guesses.ranks]:
         _compare(report, guesses, bootstrap, FUSED, "best_peer", peers)
         _compare(report, guesses, bootstrap, TOWER, "als", ["als"])

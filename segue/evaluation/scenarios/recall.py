@@ -2,7 +2,8 @@
 
 Candidate generation of the real serving stages, and the list that they make of it, beside batch recommenders that are fitted on the same plays.
 Order says nothing here and nothing is ever heard twice: not a claim about what comes next, which `likes` and `skips` are about. Segue knows the
-artists' tags as any catalogue's; the peers know the plays alone.
+artists' tags as any catalogue's; the peers know the plays alone. What other negatives would make of the two-tower model, and of the weights of the
+channels, is found beside it (negatives.py, channel_fusion.py): weights are learnt listener by listener, each after their list.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,14 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from online_models.track import Doubles, Rows
+from segue.evaluation.channel_fusion import FIXED, RANDOM, RECALLED, Fusion
 from segue.evaluation.cluster import LocalCluster
 from segue.evaluation.like_peers import NO_IMPLICIT, PEERS, ItemNeighbours, Peer
 from segue.evaluation.like_stream import Bootstrap
+from segue.evaluation.negatives import HARD, IN_BATCH, UNIFORM, Negatives
 from segue.evaluation.peers import installed
 from segue.evaluation.recall_split import LISTED, Split, read_split, recall
+from segue.evaluation.scenarios.gains import add_gains
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet
 from serving.candidates import CHANNELS
 from serving.candidates.channel import propose
@@ -27,6 +31,7 @@ from streams.messages import PlaylistRequest, Surface
 DATA = Path("../shared/data/hetrec2011-lastfm-2k")
 SURFACE: Surface = "discover-weekly"
 STEP, FLUSH_EVERY = 64, 16  # plays learnt together; steps between what is handed over
+BATCH = 256  # plays that a two-tower model learns together
 NEIGHBOURS = 1000  # of an artist that ItemKNN keeps
 OURS, POOL, POPULARITY = "segue", "segue-candidates", "popularity"
 Recalls = dict[str, list[float]]  # by method, of each listener who has something held out
@@ -43,8 +48,8 @@ def learn(split: Split, seed: int, progress: Progress) -> LocalCluster:
     return cluster
 
 
-def ours(split: Split, cluster: LocalCluster, progress: Progress) -> tuple[Recalls, Recalls, Recalls]:
-    """What the list finds, what each channel finds alone, and what the channels together find without each."""
+def ours(split: Split, cluster: LocalCluster, fusion: Fusion, progress: Progress) -> tuple[Recalls, Recalls, Recalls]:
+    """What the list finds, and lists by learnt weights; what each channel finds alone; and what the channels together find without each."""
     lists, alone, without = Recalls(), Recalls(), Recalls()
     table = cluster.replica.table
     for number, (user, held) in enumerate(split.held.items()):
@@ -56,6 +61,8 @@ def ours(split: Split, cluster: LocalCluster, progress: Progress) -> tuple[Recal
         parts, fused = scores * weights, scores @ weights
         listed = ranked.candidates.rows
         _add(lists, OURS, recall(listed[~np.isin(listed, seen)], wanted))
+        for name, found in fusion.lists(query, seen, wanted, LISTED).items():
+            _add(lists, name, recall(found, wanted))
         _add(lists, POOL, float(np.isin(wanted, rows).mean()))
         _add(without, "", recall(_best(rows, fused), wanted))
         for place, name in enumerate(query.surface.channels):
@@ -64,6 +71,21 @@ def ours(split: Split, cluster: LocalCluster, progress: Progress) -> tuple[Recal
         if number % 20 == 0:
             progress(number, len(split.held), "segue answers")
     return lists, alone, without
+
+
+def by_negatives(split: Split, seed: int, progress: Progress) -> tuple[Recalls, dict[str, float]]:
+    """What the two-tower model alone finds by its negatives, and what a play costs it."""
+    negatives, recalls = Negatives(split.tracks, seed, batch=BATCH), Recalls()
+    for number, play in enumerate(split.plays):
+        negatives.learn(play)
+        if number % 100 == 0:
+            progress(number, len(split.plays), "other negatives are learnt")
+    negatives.flush()
+    for user, held in split.held.items():
+        wanted = negatives.table.indices(held)
+        for name, found in negatives.lists(user, LISTED).items():
+            _add(recalls, name, recall(found, wanted))
+    return recalls, negatives.costs_us
 
 
 def _unseen(query: Query, seen: Rows) -> tuple[Rows, Doubles]:
@@ -126,10 +148,17 @@ def run(options: Options, progress: Progress) -> Report:
     report.figures |= {"tracks": len(split.tracks), "held_out": sum(map(len, split.held.values()))}
     if options.peers and not installed("implicit"):
         report.notes.append(NO_IMPLICIT)
-    lists, alone, without = ours(split, learn(split, options.seed, progress), progress)
+    lists, alone, without = ours(split, learn(split, options.seed, progress), Fusion(options.seed), progress)
+    fused = {name: np.array(lists.pop(name)) for name in (RANDOM, FIXED, RECALLED)}
+    towers, costs_us = by_negatives(split, options.seed, progress)
+    by_kind = {name: np.array(towers[name]) for name in (UNIFORM, IN_BATCH, HARD)}
     recalls = {name: np.array(values) for name, values in (lists | others(split, options, progress)).items()}
     bootstrap = Bootstrap(range(len(split.held)), options.seed)
     _compare(report, recalls, bootstrap)
+    measure = f"recall_at_{LISTED}"
+    add_gains(report, "the two-tower model by its negatives", measure, by_kind, bootstrap, costs_us)
+    title = "the channels' weights by the negatives that they are learnt from"
+    add_gains(report, title, measure, fused, bootstrap, {})
     _take_apart(report, alone, without, bootstrap)
     return report
 

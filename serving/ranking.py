@@ -3,9 +3,8 @@
 import numpy as np
 
 from online_models.features import features_of
+from online_models.objectives import OBJECTIVE
 from serving.slate import Candidates, Query, Ranked
-
-SIGNS = {"complete": 1.0, "skip": -1.0, "late_skip": -1.0, "share_heard": 1.0, "like": 1.0, "save": 1.0}
 
 
 def rank(query: Query, candidates: Candidates) -> Ranked:
@@ -15,9 +14,9 @@ def rank(query: Query, candidates: Candidates) -> Ranked:
         features_of(query.listener, replica.table, candidates.rows, query.at_ms, query.hour)
     )
     utility = weights["next"] * (candidates.fused / max(candidates.fused.max(initial=0.0), 1e-12))
-    for name, sign in SIGNS.items():
-        if weights[name]:
-            utility += sign * weights[name] * objectives[name]
+    for name, objective in OBJECTIVE.items():
+        if weight := weights.get(name):
+            utility += objective.sign * weight * objectives[name]
     return Ranked(candidates, utility, objectives).take(np.argsort(-utility, kind="stable"))
 
 

@@ -71,8 +71,8 @@ def register(app: typer.Typer) -> None:
             def show(done: int, seen: "Replay") -> None:
                 if done % SHOW_EVERY == 0 or done == len(events):
                     ranks = seen.ranks["segue"]
-                    hits = sum(0 <= rank < 20 for rank in ranks) / len(ranks) if ranks else 0.0
-                    progress.update(task, completed=done, so_far=f"hit@20 {hits:.3f}")
+                    so_far = f"hit@20 {sum(0 <= rank < 20 for rank in ranks) / len(ranks):.3f}" if ranks else ""
+                    progress.update(task, completed=done, so_far=so_far)
 
             asked = surface.value if surface is not None else chosen.surface
             seen = run(events, tracks, seed=seed, ask_every=ask_every, surface=asked, step=step, progress=show)

@@ -142,7 +142,7 @@ def test_topics_are_listed_with_what_they_are_for(tmp_path: Path) -> None:
     done = segue_here("topics", "list", home=tmp_path)
 
     assert done.returncode == 0
-    assert "experiments, layers, ramps, guardrails" in done.stdout
+    assert "experiments: layers, arms and what they set" in done.stdout
 
 
 @pytest.mark.slow

@@ -148,8 +148,8 @@ def test_topics_are_listed_with_what_they_are_for(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_replay_writes_its_table_curves_and_figures_and_repeats_them(tmp_path: Path) -> None:
     path, figures = log(tmp_path), []
-    for run in ("one", "two"):
-        done = segue("replay", str(path), "--seed", "3", "--json", f"{run}.json", "--plot", f"{run}.png", home=tmp_path)
+    for run, start in (("one", segue), ("two", segue_here)):
+        done = start("replay", str(path), "--seed", "3", "--json", f"{run}.json", "--plot", f"{run}.png", home=tmp_path)
         figures.append(orjson.loads((tmp_path / f"{run}.json").read_bytes()))
 
         assert done.returncode == 0, done.stderr

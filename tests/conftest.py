@@ -1,7 +1,6 @@
 """The embedded Apache Kafka of a test session, and topics of a test's own on it; which tests go first, and which together."""
 
 import asyncio
-import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,11 +78,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return kafka, slow, order.get(item.path.name, len(order))
 
     items.sort(key=place)
-
-
-def pytest_collection_finish() -> None:
-    """What is imported and collected stays to the end: no search for garbage looks at it again."""
-    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

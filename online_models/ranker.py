@@ -1,6 +1,6 @@
 """The ranker: one logistic regression per objective, online Newton steps: all examples of a step, in their order, in micro-batches.
 
-What an event is an example of is said in `streams.lesson`. `share_heard` is a mean, not a chance: its regression is logistic too, with the share as
+The objectives are those of `online_models.objectives`. `share_heard` is a mean, not a chance: its regression is logistic too, with the share as
 its label (Papke & Wooldridge 1996), since a linear one would leave [0, 1], and most listens are heard to their end or left at once.
 
 A block of the topic `ranker-weights` is one objective's weights of one learner partition, with the number of examples that they saw and a
@@ -18,16 +18,15 @@ from numpy.typing import NDArray
 from online_models.dense_logistic import EPS, DenseLogisticRegressions, sigmoid
 from online_models.drift import Alarm, DriftWatch
 from online_models.features import FEATURES
+from online_models.objectives import OBJECTIVE
 from online_models.starting_weights import starting_intercepts, starting_weights
 from online_models.track import Doubles
 
-PRIORS = {"complete": 0.6, "skip": 0.35, "like": 0.02, "save": 0.01, "late_skip": 0.1, "share_heard": 0.65}
-OBJECTIVES = tuple(PRIORS)
-CURVED = ("complete", "like")  # objectives after which a curvature's row is named: the first that steps by it
-STEPS_BY = (0, 0, 1, 1, 0, 0)  # those that learn from every play step by one curvature, likes and saves by another
-UNITS = np.array(
-    [100 if name == "share_heard" else 1 for name in OBJECTIVES]
-)  # that an example adds to a histogram: a share is in percent
+PRIORS = {name: each.prior for name, each in OBJECTIVE.items()}
+OBJECTIVES = tuple(OBJECTIVE)
+CURVED = tuple(dict.fromkeys(each.curvature for each in OBJECTIVE.values()))
+STEPS_BY = tuple(CURVED.index(each.curvature) for each in OBJECTIVE.values())
+UNITS = np.array([each.units for each in OBJECTIVE.values()])
 BINS = 200
 BLOCK = b"r"
 CURVATURE = "/curvature"  # after the name of an objective

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from online_models.objectives import OBJECTIVE
 from online_models.recollection import RATE
 from online_models.track import Doubles
 
 SKIP_WEIGHTS = {"tag_effect": 1.0, "named_tag": -2.0, "track_rate": 0.5, "artist_rate": 0.3, "track_lately": 0.7}
 _UNHEARD = {name: np.log(RATE / (1.0 - RATE)) for name in ("track_rate", "artist_rate")}  # all other features say 0
-_SIGNS = {"skip": 1.0, "complete": -1.0}
 
 
 def starting_weights(objectives: Sequence[str], features: Sequence[str]) -> Doubles:
@@ -22,7 +22,7 @@ def starting_weights(objectives: Sequence[str], features: Sequence[str]) -> Doub
     [[0.0, -1.0], [0.0, 1.0], [0.0, 0.0]]
     """
     skip = np.array([SKIP_WEIGHTS.get(name, 0.0) for name in features])
-    weights: Doubles = np.array([_SIGNS.get(name, 0.0) for name in objectives])[:, None] * skip + 0.0
+    weights: Doubles = np.array([OBJECTIVE[name].skips for name in objectives])[:, None] * skip + 0.0
     return weights
 
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from online_models.features import features_of
+from online_models.objectives import OBJECTIVE
 from online_models.track import Rows
 from serving.slate import Candidates, Query, Ranked
 
 TIED = 9  # decimals: tracks that are alike keep their order, whatever a product's last bits are at their place in the matrix
 NOBODY = np.zeros(0, np.int32)
-SIGNS = {"complete": 1.0, "skip": -1.0, "late_skip": -1.0, "share_heard": 1.0, "like": 1.0, "save": 1.0}
 
 
 def rank(query: Query, candidates: Candidates) -> Ranked:
@@ -25,9 +25,9 @@ def rank_beside(query: Query, candidates: Candidates, others: Rows) -> tuple[Ran
     )
     utility = np.zeros(len(rows))
     utility[:size] = weights["next"] * (candidates.fused / max(candidates.fused.max(initial=0.0), 1e-12))
-    for name, sign in SIGNS.items():
-        if weights[name]:
-            utility += sign * weights[name] * objectives[name]
+    for name, objective in OBJECTIVE.items():
+        if weight := weights.get(name):
+            utility += objective.sign * weight * objectives[name]
     order, after = (np.argsort(-part.round(TIED), kind="stable") for part in (utility[:size], utility[size:]))
     return Ranked(candidates, utility[:size], objectives).take(order), others[after]
 

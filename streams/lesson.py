@@ -1,8 +1,7 @@
 """What one step's events teach: collected event by event, learnt together.
 
 Per event only what depends on the order is done (a listener's features before, the listener after); arithmetic waits until the end of the
-step, and the ranker's until there are enough examples, and is vectorised. `hear` says what an event is an example of; nothing else in the project
-does.
+step, and the ranker's until there are enough examples, and is vectorised. What an event is an example of, `online_models.objectives` says.
 """
 
 from struct import Struct
@@ -16,6 +15,7 @@ from online_models.features import features
 from online_models.gathering import CONTEXT, MEMORY, NOT_OFFERED, context_of, memory_of, tracks_of
 from online_models.listener import Listener
 from online_models.listener_rows import KINDS, LIKE, PLAY, SAVE, SHARE, SKIP, Heard
+from online_models.objectives import COMPLETE, OBJECTIVE, Events
 from online_models.ranker import OBJECTIVES, Ranker
 from online_models.track import COLUMN, COLUMNS, NEIGHBOUR_HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
 from online_models.two_tower import TwoTower
@@ -25,10 +25,6 @@ COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blo
 _COLUMN_OF_KIND = [COLUMN[counter] for counter in COUNTER_OF_KIND]
 EXAMPLES = (PLAY, SKIP, LIKE, SAVE, SHARE)  # kinds of events that teach the ranker
 LIKE_SAMPLE = 4  # one play in so many is a negative example of a like and of a save, weighing as many
-COMPLETE = 90  # percent heard that are the whole track
-LATE_MS = (
-    30_000  # who leaves after so long, and not at the end, skips late; who says `skip` means whoever produces the event
-)
 HISTORY = 20  # tracks heard before a play that it is learnt from
 Whole = NDArray[np.int64]
 Places = NDArray[np.intp]
@@ -189,17 +185,10 @@ class Lesson:
         x = features(context, memory, tracks_of(self.replica.table, rows.astype(np.int32), context[:, 0]))
         played, skipped, liked = kinds == PLAY, kinds == SKIP, kinds == LIKE
         heard = played | skipped
-        measured = heard & (timed > 0)
-        saved, sampled = ~heard & ~liked, LIKE_SAMPLE * (heard & (marks % LIKE_SAMPLE == 0))
-        of = {  # labels and weights of each objective
-            "complete": (played & (shares >= COMPLETE), heard),
-            "skip": (skipped, heard),
-            "late_skip": (heard & (shares < COMPLETE) & (played_ms >= LATE_MS), measured | (skipped & (played_ms > 0))),
-            "share_heard": (shares / 100.0, measured),
-            "like": (liked, sampled + liked),
-            "save": (saved, sampled + saved),
-        }
-        labels, weights = (np.stack([of[name][each] for name in OBJECTIVES], 1).astype(np.float64) for each in (0, 1))
+        measured, sampled = heard & (timed > 0), LIKE_SAMPLE * (heard & (marks % LIKE_SAMPLE == 0))
+        of = Events(shares, played_ms, played, skipped, heard, measured, liked, ~heard & ~liked, sampled)
+        examples = zip(*(objective.examples(of) for objective in OBJECTIVE.values()), strict=True)
+        labels, weights = (np.stack(each, 1).astype(np.float64) for each in examples)
         self.ranked = Ranked(x, labels, weights, self.ranker.learn_many(x, labels, weights), heard, at_ms)
         return True
 

@@ -4,7 +4,7 @@ Binary rows and deltas are not here: each is written and read by the module that
 `online_models.listener`, `streams.deltas`).
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 import orjson
@@ -191,8 +191,15 @@ def decode(kind: type[M], value: bytes | None) -> M:
     try:
         message: M = decoder.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise MessageError(f"{kind.__name__}: {error}") from error
+        raise MessageError(f"{kind.__name__}: {error}{_choice(kind, str(error))}") from error
     return message
+
+
+def _choice(kind: type[Any], told: str) -> str:
+    """What a field may be, where msgspec tells only that it is none of it."""
+    field = told.rpartition("`$.")[2].removesuffix("`") if told.startswith("Invalid enum value") else ""
+    choice = get_args(get_type_hints(kind).get(field))
+    return f", expected one of {', '.join(map(str, choice))}" if choice else ""
 
 
 def encode(message: msgspec.Struct) -> bytes:

@@ -100,7 +100,7 @@ TRACKS_CHANGELOG = Topic(
 RANKER_WEIGHTS = Topic(
     "ranker-weights", "section + objective", "compact", "listener", "ranker weights per objective", _ROWS
 )
-EXPERIMENTS = Topic("experiments", "name", "compact", "single", "experiments, layers, ramps, guardrails", _INPUT)
+EXPERIMENTS = Topic("experiments", "name", "compact", "single", "experiments: layers, arms and what they set", _INPUT)
 
 TOPICS: tuple[Topic, ...] = (
     LISTENING_EVENTS,

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from segue.cli.ask import SurfaceName
 from segue.cli.produce import From
+from segue.cli.shown import figure
 from segue.cli.situation import JsonPath, writable, write_figures
 from segue.errors import InputError
 from segue.importers import source_of
@@ -71,8 +72,8 @@ def register(app: typer.Typer) -> None:
             def show(done: int, seen: "Replay") -> None:
                 if done % SHOW_EVERY == 0 or done == len(events):
                     ranks = seen.ranks["segue"]
-                    hits = sum(0 <= rank < 20 for rank in ranks) / len(ranks) if ranks else 0.0
-                    progress.update(task, completed=done, so_far=f"hit@20 {hits:.3f}")
+                    so_far = f"hit@20 {sum(0 <= rank < 20 for rank in ranks) / len(ranks):.3f}" if ranks else ""
+                    progress.update(task, completed=done, so_far=so_far)
 
             asked = surface.value if surface is not None else chosen.surface
             seen = run(events, tracks, seed=seed, ask_every=ask_every, surface=asked, step=step, progress=show)
@@ -91,19 +92,18 @@ def _print(seen: "Replay", figures: dict[str, float | int | str]) -> None:
 
     console = Console()
     if seen.at:
-        table = Table(
-            "", "hit@20", "HR@10", "NDCG@10", title=f"next track, {len(seen.at):,} targets, guessed before each play"
-        )
+        console.print(f"next track, {len(seen.at):,} targets, guessed before each play")
+        table = Table("", "hit@20", "HR@10", "NDCG@10")
         for method in METHODS:
             name = "" if method == "segue" else method.replace("-", "_") + "_"
             table.add_row(
                 method, *(f"{figures[name + measure]:.3f}" for measure in ("hit_at_20", "hr_at_10", "ndcg_at_10"))
             )
         console.print(table)
+    auc, loss, error = (figure(float(figures[name]), ".4f") for name in ("skip_auc", "skip_log_loss", "skip_ece"))
     console.print(
-        f"skips: AUC {figures['skip_auc']:.4f}, log loss {figures['skip_log_loss']:.4f}, calibration error {figures['skip_ece']:.4f} "
-        f"over {len(seen.predicted):,} plays, each predicted before it was learnt"
+        f"skips: AUC {auc}, log loss {loss}, calibration error {error} over {len(seen.predicted):,} plays, each predicted before it was learnt"
     )
-    errors = ", ".join(f"{name} {error:.4f}" for name, error in seen.calibration.items())
+    errors = ", ".join(f"{name} {figure(error, '.4f')}" for name, error in seen.calibration.items())
     console.print(f"calibration error of each objective: {errors}")
     console.print(f"events {figures['events']:,}, seed {figures['seed']}, state {figures['state_hash']}")

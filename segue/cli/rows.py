@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from segue.cli.dead_letters import moment
 from segue.cli.shown import shown
 from segue.cli.situation import find_settings
 from segue.errors import SituationError
@@ -36,8 +37,7 @@ def register(app: typer.Typer) -> None:
             return
         table = Table(Column(), Column(shown(user)), box=None)
         for name, value in known.items():
-            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            table.add_row(name.replace("_", " "), shown(text))
+            table.add_row("last play" if name == "last_ms" else name.replace("_", " "), shown(told(name, value)))
         Console().print(table)
 
     @app.command()
@@ -45,6 +45,14 @@ def register(app: typer.Typer) -> None:
         """Write every row as JSON lines to standard output."""
         for row in asyncio.run(_listeners() if what is What.listeners else _tracks()):
             sys.stdout.buffer.write(orjson.dumps(row) + b"\n")
+
+
+def told(name: str, value: Any) -> str:
+    """A value as people read it, a dash for none."""
+    if name == "last_ms" and value:
+        return f"{moment(value)} UTC"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "–" if value is None or not text or name == "last_ms" else text
 
 
 async def _read(topic: str, apply: Callable[[str, int, Sequence[tuple[bytes, bytes | None]]], None]) -> None:

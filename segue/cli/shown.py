@@ -1,5 +1,6 @@
-"""What others wrote, as it may stand on a terminal."""
+"""What others wrote, and figures, as they may stand on a terminal."""
 
+import math
 import re
 
 from rich.text import Text
@@ -15,6 +16,11 @@ def plain(text: str) -> str:
     True
     """
     return _UNSAFE.sub("\ufffd", text.encode("utf-8", "replace").decode())
+
+
+def figure(value: float, form: str) -> str:
+    """A figure; a dash where there was nothing to take it from."""
+    return "–" if math.isnan(value) else format(value, form)
 
 
 def shown(text: str, style: str = "") -> Text:

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from segue.cli.shown import shown
+from segue.cli.shown import figure, shown
 from segue.evaluation.metrics import percentile
 from segue.monitor import Monitor
 from segue.simulation.traffic import Figures
@@ -63,8 +63,8 @@ class View:
         fresh = self.figures.freshness_ms
         return (
             f"learnt {self.monitor.events_learnt:,} events ({learnt:,.0f}/s), {self.figures.playlists:,} playlists ({playlists:,.0f}/s), "
-            f"freshness p50 {percentile(fresh, 50):.0f} ms p99 {percentile(fresh, 99):.0f} ms, "
-            f"skip rate {self.skip_rate():.2f}, AUC {self.monitor.skip_auc:.3f}, dead letters {self.monitor.dead_letters}"
+            f"freshness p50 {figure(percentile(fresh, 50), '.0f')} ms p99 {figure(percentile(fresh, 99), '.0f')} ms, "
+            f"skip rate {figure(self.skip_rate(), '.2f')}, AUC {figure(self.monitor.skip_auc, '.3f')}, dead letters {self.monitor.dead_letters}"
         )
 
     def __rich__(self) -> RenderableType:
@@ -73,11 +73,13 @@ class View:
         table = Table.grid(padding=(0, 2))
         table.add_row("events learnt", f"{self.monitor.events_learnt:,}", f"{learnt:,.0f}/s")
         table.add_row(
-            "playlists", f"{self.figures.playlists:,}", f"{playlists:,.0f}/s, p50 {percentile(latency, 50):.1f} ms"
+            *("playlists", f"{self.figures.playlists:,}"),
+            f"{playlists:,.0f}/s, p50 {figure(percentile(latency, 50), '.1f')} ms",
         )
-        table.add_row("event → playlist", f"p50 {percentile(fresh, 50):.0f} ms", f"p99 {percentile(fresh, 99):.0f} ms")
-        table.add_row("skip rate", f"{self.skip_rate():.2f}", self._sparkline())
-        table.add_row("skips predicted", f"AUC {self.monitor.skip_auc:.3f}", "each before it was learnt")
+        p50, p99 = (figure(percentile(fresh, percent), ".0f") for percent in (50, 99))
+        table.add_row("event → playlist", f"p50 {p50} ms", f"p99 {p99} ms")
+        table.add_row("skip rate", figure(self.skip_rate(), ".2f"), self._sparkline())
+        table.add_row("skips predicted", f"AUC {figure(self.monitor.skip_auc, '.3f')}", "each before it was learnt")
         table.add_row(
             "dead letters",
             str(self.monitor.dead_letters),

@@ -145,7 +145,7 @@ def one_of(path: Path, *names: str) -> Path:
     for name in names:
         if (folder / name).exists():
             return folder / name
-    raise InputError(f"{folder}: has no {' or '.join(names)}, but {seen_in(folder)}")
+    raise InputError(f"{folder}: has no {' or '.join(names)}; it is {seen_in(folder)}")
 
 
 def log_of(path: Path, *names: str) -> Path:
@@ -154,8 +154,9 @@ def log_of(path: Path, *names: str) -> Path:
 
 
 def seen_in(path: Path) -> str:
-    """What lies in a folder, for messages."""
+    """What a path is, for messages."""
     if path.is_file():
         return f"a file {path.name}"
     names = sorted(entry.name for entry in path.iterdir())
-    return f"{', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}" if names else "nothing"
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"a folder with {', '.join(names[:5])}{more}" if names else "an empty folder"

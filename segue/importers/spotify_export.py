@@ -97,7 +97,7 @@ def _files(path: Path) -> list[Path]:
     found = _found(path)
     if not found:
         raise InputError(
-            f"{path}: has no {', '.join(_PATTERNS)}, but {seen_in(path)}; unpack the export and name its folder"
+            f"{path}: has no {', '.join(_PATTERNS)}; it is {seen_in(path)}: unpack the export and name its folder"
         )
     return [file for file in found if not file.match(_SHORT)] or found
 

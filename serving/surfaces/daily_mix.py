@@ -1,6 +1,6 @@
 """Daily mix: what somebody will hear to its end, which is mostly what they know and like, and some that is new to them."""
 
-from serving.surfaces.surface import UNWEIGHED, Surface
+from serving.surfaces.surface import Surface
 
 DAILY_MIX = Surface(
     name="daily-mix",
@@ -22,7 +22,7 @@ DAILY_MIX = Surface(
         "popular": 0.1,
         "fresh": 0.05,
     },
-    weights={"next": 0.05, "complete": 0.6, "skip": 0.4, "like": 0.3, **UNWEIGHED},
+    weights={"next": 0.05, "complete": 0.6, "skip": 0.4, "like": 0.3},
     heard_within_ms=3 * 3_600_000,
     diversity=0.1,
     spacing=3,

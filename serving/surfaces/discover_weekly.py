@@ -1,6 +1,6 @@
 """Discover weekly: what somebody has never heard, and will like."""
 
-from serving.surfaces.surface import UNWEIGHED, Surface
+from serving.surfaces.surface import Surface
 
 DISCOVER_WEEKLY = Surface(
     name="discover-weekly",
@@ -25,7 +25,7 @@ DISCOVER_WEEKLY = Surface(
         "fresh": 0.02,
     },
     unordered_weights={"neighbours": 1.5, "long-term": 2.0, "taste": 0.2, "fresh": 0.02},
-    weights={"next": 1.0, "complete": 0.2, "skip": 0.2, "like": 0.2, **UNWEIGHED},
+    weights={"next": 1.0, "complete": 0.2, "skip": 0.2, "like": 0.2},
     heard_within_ms=3650 * 86_400_000,
     diversity=0.1,
     spacing=5,

@@ -1,6 +1,6 @@
 """Next up: what somebody will want to hear now. Repeats are welcome, order matters more than variety."""
 
-from serving.surfaces.surface import UNWEIGHED, Surface
+from serving.surfaces.surface import Surface
 
 NEXT_UP = Surface(
     name="next-up",
@@ -24,7 +24,7 @@ NEXT_UP = Surface(
         "popular": 0.05,
         "fresh": 0.01,
     },
-    weights={"next": 1.0, "complete": 0.1, "skip": 0.1, "like": 0.05, **UNWEIGHED},
+    weights={"next": 1.0, "complete": 0.1, "skip": 0.1, "like": 0.05},
     momentum=0.5,
     explore_every=20,
 )

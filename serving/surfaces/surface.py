@@ -2,12 +2,9 @@
 
 import msgspec
 
+from online_models.objectives import OBJECTIVE
+
 SETTING_MAX = 1000.0  # what an experiment may set is brought within: infinite weights rank nothing
-UNWEIGHED = {
-    "save": 0.0,
-    "late_skip": 0.0,
-    "share_heard": 0.0,
-}  # no closed loop here tells their worth: docs/features.md
 
 
 class Surface(msgspec.Struct, frozen=True):
@@ -16,7 +13,7 @@ class Surface(msgspec.Struct, frozen=True):
     channels : candidates asked of each channel
     channel_weights : of a channel's scores in pre-ranking, and in the `next` part of the utility
     unordered_weights : the same where the order of the last plays says nothing (serving/order.py); none where that makes no difference
-    weights : of the objectives in the utility; `next` is the pre-ranking score
+    weights : of the objectives in the utility, 0 where none is said; `next` is the pre-ranking score
     momentum : how far the list goes on as the last plays did (serving/momentum.py), 0 to 1
     heard_within_ms : what was heard in this time is left out; 0 allows it
     diversity : of maximal marginal relevance, 0 to 1; spacing : places between two tracks of one artist
@@ -45,7 +42,7 @@ class Surface(msgspec.Struct, frozen=True):
             if isinstance(value, str):
                 continue
             value = min(SETTING_MAX, max(-SETTING_MAX, float(value)))
-            if kind == "weights" and key in weights:
+            if kind == "weights" and (key == "next" or key in OBJECTIVE):
                 weights[key] = value
             elif kind == "channel_weights" and key in channel_weights:
                 channel_weights[key] = value

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from online_models.checks import MODELS, Check, Checkable, yield_checks
-from online_models.checks.state import check_the_state_survives_its_rows
+from online_models.checks.state import check_equal_seeds_give_equal_states, check_the_state_survives_its_rows
 from online_models.checks.suite import CHECKS
 from online_models.checks.vector_index import VECTOR_INDEX_CHECKS
 from online_models.index.exact import ExactIndex
@@ -119,7 +119,8 @@ def test_randomness_without_a_seed_is_found() -> None:
     model, seeds = BY_NAME["two-tower"], iter(range(10**6))
     broken = replace(model, make=lambda seed: model.make(next(seeds)))
 
-    assert "equal seeds give equal states" in failures(broken)
+    with pytest.raises(AssertionError, match="the same seed and lessons lead to two states"):
+        check_equal_seeds_give_equal_states(broken)
 
 
 class _KeepsRemoved(ExactIndex):

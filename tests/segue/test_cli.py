@@ -1,10 +1,11 @@
 """The command line without a broker: help, exit codes, one clear line for what is wrong."""
 
+import io
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import orjson
@@ -38,19 +39,20 @@ def log(folder: Path) -> Path:
     return folder / "log.jsonl"
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """This process stands where `segue` does: what ends before it begins needs none of its own."""
-    log(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        if name.startswith(("KAFKA_", "SEGUE_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("SEGUE_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "100")
-    level = logging.getLogger("aiokafka").level
-    yield monkeypatch
-    logging.getLogger("aiokafka").setLevel(level)  # main() has set it
+def segue_here(*arguments: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process: what ends before it begins needs none of its own, which would import all anew."""
+    out, err, client = io.StringIO(), io.StringIO(), logging.getLogger("aiokafka")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in [name for name in os.environ if name.startswith(("KAFKA_", "SEGUE_"))]:
+            patch.delenv(name)
+        for name, value in {"SEGUE_HOME": str(home), "COLUMNS": "100", **env}.items():
+            patch.setenv(name, value)
+        patch.chdir(home)
+        patch.setattr(sys, "argv", ["segue", *arguments])
+        patch.setattr(client, "level", client.level)  # main() sets it
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @pytest.mark.parametrize(
@@ -71,16 +73,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Mon
         (("sing",), "sing"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_says_what_is_wrong(
-    here: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
-) -> None:
-    here.setattr(sys, "argv", ["segue", *arguments])
+def test_wrong_usage_ends_with_2_and_says_what_is_wrong(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    log(tmp_path)
+    done = segue_here(*arguments, home=tmp_path)
 
-    with pytest.raises(SystemExit) as ended:
-        main()
-
-    assert ended.value.code == 2
-    assert says in capsys.readouterr().err
+    assert done.returncode == 2
+    assert says in done.stderr
 
 
 @pytest.mark.slow
@@ -112,14 +110,14 @@ def test_kafka_that_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_setting_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    done = segue("topics", "create", home=tmp_path, KAFKA_BOOTSTRAP_SERVERS="x:1", SEGUE_PARTITIONS="lots")
+    done = segue_here("topics", "create", home=tmp_path, KAFKA_BOOTSTRAP_SERVERS="x:1", SEGUE_PARTITIONS="lots")
 
     assert done.returncode == 2
     assert "SEGUE_PARTITIONS='lots', expected a whole number" in done.stderr
 
 
 def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
-    done = segue("--help", home=tmp_path)
+    done = segue_here("--help", home=tmp_path)
 
     assert done.returncode == 0
     for command in (
@@ -141,17 +139,17 @@ def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
 
 
 def test_topics_are_listed_with_what_they_are_for(tmp_path: Path) -> None:
-    done = segue("topics", "list", home=tmp_path)
+    done = segue_here("topics", "list", home=tmp_path)
 
     assert done.returncode == 0
-    assert "experiments, layers, ramps, guardrails" in done.stdout
+    assert "experiments: layers, arms and what they set" in done.stdout
 
 
 @pytest.mark.slow
 def test_replay_writes_its_table_curves_and_figures_and_repeats_them(tmp_path: Path) -> None:
     path, figures = log(tmp_path), []
-    for run in ("one", "two"):
-        done = segue("replay", str(path), "--seed", "3", "--json", f"{run}.json", "--plot", f"{run}.png", home=tmp_path)
+    for run, start in (("one", segue), ("two", segue_here)):
+        done = start("replay", str(path), "--seed", "3", "--json", f"{run}.json", "--plot", f"{run}.png", home=tmp_path)
         figures.append(orjson.loads((tmp_path / f"{run}.json").read_bytes()))
 
         assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ from streams.steps import WATERMARK, Output
 from streams.topics import EXPERIMENTS, LISTENERS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS, TRACKS_CHANGELOG
 from streams.unsent import UNSENT
 from tests.builders import NOW_MS, deltas, event, keeper, learn, learner, replica_of, track
-from tests.segue.test_cli import segue
+from tests.segue.test_cli import segue_here
 
 BEFORE = {"listener": 3, "track": 2}
 USERS = [f"u{n}" for n in range(20)]
@@ -271,7 +271,7 @@ def test_a_count_that_topics_do_not_have_is_said_with_the_way_to_it() -> None:
 
 
 def test_the_command_with_the_same_prefix_ends_with_2_and_says_so(tmp_path: Path) -> None:
-    done = segue(
+    done = segue_here(
         *("topics", "grow", "--partitions", "8", "--to-prefix", "p-"),
         home=tmp_path,
         KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9",

@@ -280,9 +280,11 @@ def test_unknown_source_is_said_with_those_that_are_known(tmp_path: Path) -> Non
 def test_wrong_folder_is_said_with_what_it_holds_and_what_was_expected(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
 
-    with pytest.raises(InputError, match=r"holiday\.jpg, which no source recognises.*movielens: a folder with"):
+    with pytest.raises(
+        InputError, match=r"no source recognises a folder with holiday\.jpg\. .*movielens: a folder with"
+    ):
         source_of(tmp_path)
-    with pytest.raises(InputError, match=r"has no ratings\.csv\.gz or ratings\.csv, but holiday\.jpg"):
+    with pytest.raises(InputError, match=r"has no ratings\.csv\.gz or ratings\.csv; it is a folder with holiday\.jpg"):
         list(SOURCES["movielens"].events(tmp_path))
 
 

@@ -1,7 +1,8 @@
-"""What others wrote does nothing to a terminal."""
+"""What others wrote does nothing to a terminal; figures and rows are told as people read them."""
 
 from segue.cli.ask import _print
-from segue.cli.shown import plain
+from segue.cli.rows import told
+from segue.cli.shown import figure, plain
 from streams.messages import Playlist, Slot
 
 HOSTILE = "\x1b[2J\u202e[bold]x[/nope]"
@@ -22,3 +23,17 @@ def test_a_hostile_playlist_is_printed_as_text(capsys) -> None:  # type: ignore[
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert "[/nope]" in out.replace("\n", "").replace(" ", "")
+
+
+def test_what_there_was_nothing_to_take_from_is_a_dash() -> None:
+    assert [figure(0.25, ".3f"), figure(float("nan"), ".3f")] == ["0.250", "–"]
+    assert [told("country", None), told("liked_tracks", []), told("last_ms", 0), told("likes", 0)] == [
+        "–",
+        "–",
+        "–",
+        "0",
+    ]
+
+
+def test_a_moment_of_a_listener_is_told_as_one() -> None:
+    assert told("last_ms", 1767261600000) == "2026-01-01 10:00:00 UTC"

@@ -15,7 +15,7 @@ from segue.embedded.running import claim
 from segue.errors import InputError
 from segue.simulation.traffic import Figures
 from streams.runtime.settings import Settings
-from tests.segue.test_cli import segue
+from tests.segue.test_cli import segue_here
 
 
 async def test_the_end_cancels_a_start_and_leaves_nothing_entered() -> None:
@@ -63,7 +63,7 @@ async def test_an_error_ends_it() -> None:
 def test_fresh_is_refused_on_a_kafka_that_keeps_what_was_learnt(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "played-x.json").write_text("{}")
-    done = segue("up", "--fresh", home=tmp_path, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
+    done = segue_here("up", "--fresh", home=tmp_path, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
 
     assert done.returncode == 2
     assert "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9" in done.stderr
@@ -72,7 +72,7 @@ def test_fresh_is_refused_on_a_kafka_that_keeps_what_was_learnt(tmp_path: Path) 
 
 
 def test_a_setting_that_cannot_be_used_ends_up_with_2(tmp_path: Path) -> None:
-    done = segue("up", home=tmp_path, SEGUE_PARTITIONS="lots")
+    done = segue_here("up", home=tmp_path, SEGUE_PARTITIONS="lots")
 
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "SEGUE_PARTITIONS='lots', expected a whole number" in done.stderr
@@ -88,7 +88,7 @@ def test_a_folder_is_held_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = segue("up", home=tmp_path, SEGUE_HOME=str(tmp_path / "file" / "home"))
+    done = segue_here("up", home=tmp_path, SEGUE_HOME=str(tmp_path / "file" / "home"))
 
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "expected a folder that can be written: set SEGUE_HOME" in done.stderr
@@ -98,7 +98,7 @@ def test_a_broken_log_is_said_before_anything_starts_or_is_forgotten(tmp_path: P
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "played-x.json").write_text("{}")
     (tmp_path / "log.jsonl").write_text('{"event_id": \n')
-    done = segue("up", "--fresh", "--events", "log.jsonl", home=tmp_path)
+    done = segue_here("up", "--fresh", "--events", "log.jsonl", home=tmp_path)
 
     assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
     assert "log.jsonl, line 1" in done.stderr
@@ -106,7 +106,7 @@ def test_a_broken_log_is_said_before_anything_starts_or_is_forgotten(tmp_path: P
 
 
 def test_what_is_neither_file_nor_folder_is_no_log(tmp_path: Path) -> None:
-    done = segue("up", "--events", "/dev/null", home=tmp_path)
+    done = segue_here("up", "--events", "/dev/null", home=tmp_path)
 
     assert (done.returncode, done.stderr) == (2, "segue: /dev/null: neither file nor folder\n")
 

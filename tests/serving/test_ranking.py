@@ -11,15 +11,7 @@ from serving.slate import Query
 from tests.builders import request
 from tests.serving.worlds import KNOWN, candidates, names, query_of, world
 
-WEIGHTS = {
-    "next": 0.05,
-    "complete": 0.6,
-    "skip": 0.4,
-    "like": 0.3,
-    "save": 0.0,
-    "late_skip": 0.0,
-    "share_heard": 0.0,
-}  # of the daily mix
+WEIGHTS = {"next": 0.05, "complete": 0.6, "skip": 0.4, "like": 0.3}  # of the daily mix
 EVEN = {name: [0.5, 0.5, 0.5] for name in OBJECTIVES}
 CHANGED = {"weights.save": 0.3, "weights.late_skip": 0.4, "weights.share_heard": 0.2}
 

@@ -1,6 +1,7 @@
 """The ranker: all objectives, and the average that serving multiplies with."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 
@@ -65,6 +66,7 @@ RANKER: Checkable[Ranker] = Checkable(
 )
 
 
+@cache
 def rows(n: int, label: bool | None = None) -> dict[bytes, bytes]:
     """The rows of a learner partition that saw n + 1 examples, all of them with `label` if it is given: a block, and its curvature."""
     ranker = Ranker()

@@ -20,13 +20,14 @@ CONTEXT = (
     *(f"share_{lag}" for lag in (1, 2, 3)),
     *(f"outcome_{lag}" for lag in range(1, OUTCOMES + 1)),
     *("swift_1", "swift_2", "swift_3", "finishing", "ordered", "length_s", "skip_run", "play_run"),
-    *("heard_1_s", "heard_2_s", "pause_ms", "number"),
+    *("heard_1_s", "heard_2_s", "pause_ms", "number", "surprise"),
 )
 MEMORY = (
     *("plays", "skips", "last_ms", "swift", "pull", "doubt", "ending", "number"),
     *("artist_plays", "artist_skips", "artist_last_ms", "artist_swift", "artist_pull", "artist_doubt"),
     *("artist_ending", "artist_number", "liked", "follows", "same_artist", "same_artist_2", "same_track"),
     *("tag_effect", "tag_doubt", "named_tag"),
+    *("tally_pair", "tally_track", "tally_return"),
 )
 TRACK = ("plays", "skips", "artist_plays", "artist_skips", "likes")
 _PACE_MS, _HOUR_MS, _MINUTE_MS = 180_000.0, 3_600_000.0, 60_000
@@ -74,14 +75,22 @@ def context_of(listener: Listener, at_ms: int, hour: int | None = None) -> tuple
         *listener.heard_s,
         listener.pause_ms,
         listener.number,
+        listener.surprise,
     )
 
 
-def memory_of(listener: Listener, track_id: str, artist_id: str | None, tags: Sequence[str] = ()) -> tuple[float, ...]:
-    """What a listener did with a track, its artist and its tags before, and what their profile says. Order: MEMORY."""
+def memory_of(
+    listener: Listener, begun: tuple[int, int, int], track_id: str, artist_id: str | None, tags: Sequence[str] = ()
+) -> tuple[float, ...]:
+    """What a listener did before with a track, its artist and its tags, and what their profile says. Order: MEMORY.
+
+    begun : of the listener, when the track begins (`recollection`)
+    """
     track = listener.tracks.get(track_id, NOTHING)
     artist = listener.artists.get(artist_id, NOTHING) if artist_id is not None else NOTHING
     last = listener.recent[-1] if listener.recent else ""
+    pair, moment, back = listener.situations(begun, track, artist)
+    tally = listener.tallies.get
     return (
         track.plays,
         track.skips,
@@ -106,6 +115,9 @@ def memory_of(listener: Listener, track_id: str, artist_id: str | None, tags: Se
         track_id == last,
         *listener.tag_effects.effect(tags),
         _named(listener, tags),
+        tally(pair, 0),
+        tally(moment, 0),
+        tally(back, 0),
     )
 
 

@@ -6,6 +6,7 @@ as the difference from the listener's; sums are forward-decayed (`track`).
 """
 
 from collections.abc import Sequence
+from struct import Struct
 
 import numpy as np
 
@@ -32,6 +33,7 @@ FEATURES = (
     *("habit_pair", "habit_track", "habit_return", "surprise"),
     *("swift_x_pull", "new_x_swift"),
 )
+_PACKED = Struct(f"{len(MEMORY)}d")  # numpy takes bytes in a quarter of the time that it takes for tuples
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000.0, 3_600_000.0, 86_400_000.0
 # seen from years before an event (a late event, a replayed request) its weight is without bound, and a rate of 1 has no logit
 _PLAYS_MAX = 1e6  # of one listener
@@ -213,7 +215,7 @@ def features_of(
         artists = [table.keys[part][2:] or None for part in table.parts[rows, 1].tolist()]
     tags = [table.tags_of(row) for row in rows.tolist()]
     begun = listener.begun(at_ms)
-    memories = [memory_of(listener, begun, *each) for each in zip(ids, artists, tags, strict=True)]
-    memory = np.array(memories, np.float64).reshape(-1, len(MEMORY))
+    memories = [_PACKED.pack(*memory_of(listener, begun, *each)) for each in zip(ids, artists, tags, strict=True)]
+    memory = np.frombuffer(b"".join(memories)).reshape(-1, len(MEMORY))
     context = np.array([context_of(listener, at_ms, hour)], np.float64)
     return features(context, memory, tracks_of(table, rows, float(context[0, _AT["at_ms"]])))

@@ -190,10 +190,9 @@ class Recollection:
         skipped, expected = ending == SKIPPED, self.expected
         track = self._memory(self.tracks, event.track_id)
         artist = NOTHING if event.artist_id is None else self._memory(self.artists, event.artist_id)
-        tallies = self.tallies
+        tallies, once = self.tallies, _ONCE[skipped]
         for key in self.situations(self.begun(start_ms), track, artist):
-            known = tallies.get(key)
-            tallies[key] = _ONCE[skipped] if known is None else known + _ONCE[skipped]
+            tallies[key] = tallies[key] + once if key in tallies else once
         self.surprise += _SURPRISE * (skipped - track.swift - self.surprise)
         last = self.recent[-1] if self.recent else ""
         self.ordered += _ORDER * ((track.before == last != "") - self.ordered)

@@ -9,7 +9,7 @@ import numpy as np
 
 from online_models.gathering import CONTEXT, MEMORY, OFFER, context_of, memories_of, offer_of, tracks_of
 from online_models.listener import Listener
-from online_models.recollection import FINISHED, OUTCOMES, RATE, SKIPPED
+from online_models.recollection import FINISHED, OUTCOMES, PLAY_TALLIED, RATE, SKIPPED
 from online_models.track import Doubles, Rows, TrackTable, forward_decay
 
 TAGGED = ("tag_effect", "tag_doubt", "named_tag")
@@ -21,15 +21,15 @@ FEATURES = (
     *(f"outcome_{lag}" for lag in range(1, OUTCOMES + 1)),
     *("outcome_1x2", "outcome_1x2x3", "gap", "new_session", "session_depth"),
     *("since_track", "new_track", "since_artist", "new_artist", "liked", "sin_hour", "cos_hour"),
-    *("hour_rate_x_track", "outcome_x_track", "outcome_x_artist", "outcome_x_gap"),
     *("swift_1", "swift_2", "swift_3", "finishing", "ordered", "length", "skip_run", "play_run"),
     *("heard_1", "heard_2", "heard_1_instantly", "heard_1_briefly", "last_gap", "no_gap", "short_gap"),
     *("swift_track", "swift_artist", "track_finished", "track_skipped", "artist_finished", "artist_skipped"),
     *("track_ago", "artist_ago", "track_just_heard", "track_days_ago", "follows", "same_artist", "same_artist_2"),
     *("same_track", "track_pull", "artist_pull"),
     *(*TAGGED, "track_lately"),
+    *("habit_pair", "habit_track", "habit_return", "surprise"),
     *OFFER,
-    *("follows_x_outcome", "follows_x_track", "same_artist_x_outcome", "swift_x_pull", "new_x_swift", "swift_x_artist"),
+    *("swift_x_pull", "new_x_swift"),
 )
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000.0, 3_600_000.0, 86_400_000.0
 # seen from years before an event (a late event, a replayed request) its weight is without bound, and a rate of 1 has no logit
@@ -48,6 +48,12 @@ def _decayed(sums: Doubles, weight: Doubles) -> Doubles:
 def _logit(rate: Doubles) -> Doubles:
     logit: Doubles = np.log(rate / (1.0 - rate))
     return logit
+
+
+def _habit(tallies: Doubles, shrink: float, rate: Doubles, base: Doubles) -> Doubles:
+    """The rate of a situation over the listener's, whose log odds `base` are."""
+    plays = np.floor(tallies / PLAY_TALLIED)
+    return _logit((tallies - plays * PLAY_TALLIED + shrink * rate) / (plays + shrink)) - base
 
 
 def _flag(which: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> Doubles:
@@ -69,18 +75,9 @@ def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
     rate = _listener_rate(context)
     moment, own = _moment(context, rate), _own(context, memory, rate)
     columns = {**moment, **own, **_everybody(tracks)}
-    gap, outcome = moment["gap"], context[:, _AT["outcome_1"]]
     columns |= {
-        "hour_rate_x_track": moment["hour_rate"] * own["listener_track_rate"],
-        "outcome_x_track": moment["outcome_1"] * own["listener_track_rate"],
-        "outcome_x_artist": moment["outcome_1"] * own["listener_artist_rate"],
-        "outcome_x_gap": outcome * gap,
-        "follows_x_outcome": own["follows"] * moment["outcome_1"],
-        "follows_x_track": own["follows"] * own["swift_track"],
-        "same_artist_x_outcome": own["same_artist"] * moment["outcome_1"],
         "swift_x_pull": moment["swift_1"] * own["track_pull"],
         "new_x_swift": own["new_track"] * moment["swift_1"],
-        "swift_x_artist": moment["swift_1"] * own["swift_artist"],
     }
     out = np.empty((len(memory), len(FEATURES)))
     for place, name in enumerate(FEATURES):
@@ -140,6 +137,7 @@ def _streak(context: Doubles) -> dict[str, Doubles]:
         **{name: context[:, _AT[name]] - RATE for name in ("swift_1", "swift_2", "swift_3")},
         "finishing": context[:, _AT["finishing"]] - 0.5,
         "ordered": context[:, _AT["ordered"]],
+        "surprise": context[:, _AT["surprise"]],
         "length": np.log1p(length) / 2.0 - 2.0,
         "skip_run": np.log1p(skip_run) / 2.0,
         "play_run": np.log1p(play_run) / 2.0,
@@ -182,6 +180,8 @@ def _own(context: Doubles, memory: Doubles, rate: Doubles) -> dict[str, Doubles]
             columns["track_just_heard"] = _flag(~never & (number - last < 30.0))
             columns["track_lately"] = np.where(never, 0.0, np.exp2(-since_ms / (2.0 * _DAY_MS)))
             columns["track_days_ago"] = _flag(~never & (since_ms < 3.0 * _DAY_MS))
+    for what, shrink in (("pair", 1.0), ("track", 1.0), ("return", 5.0)):
+        columns[f"habit_{what}"] = _habit(memory[:, _OF[f"tally_{what}"]], shrink, rate, base)
     for name in ("liked", "follows", "same_artist", "same_artist_2", "same_track", *TAGGED):
         columns[name] = memory[:, _OF[name]]
     return columns
@@ -215,4 +215,4 @@ def features_of(
     offer = offer_of(None if surface is None else 0, surface)
     context = np.array([context_of(listener, at_ms, hour, offer)], np.float64)
     tracks = tracks_of(table, rows, float(context[0, _AT["at_ms"]]))
-    return features(context, memories_of(listener, table, rows), tracks)
+    return features(context, memories_of(listener, table, rows, at_ms), tracks)

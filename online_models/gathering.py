@@ -9,6 +9,7 @@ from itertools import chain
 from operator import attrgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from online_models.listener import Listener
 from online_models.recollection import NOTHING, OUTCOMES, SESSION_GAP_MS, Memory, minutes
@@ -26,7 +27,7 @@ CONTEXT = (
     *(f"share_{lag}" for lag in (1, 2, 3)),
     *(f"outcome_{lag}" for lag in range(1, OUTCOMES + 1)),
     *("swift_1", "swift_2", "swift_3", "finishing", "ordered", "length_s", "skip_run", "play_run"),
-    *("heard_1_s", "heard_2_s", "pause_ms", "number"),
+    *("heard_1_s", "heard_2_s", "pause_ms", "number", "surprise"),
     *OFFER,
 )
 _NUMBERS = ("plays", "skips", "last_ms", "swift", "pull", "doubt", "ending", "number")
@@ -35,13 +36,14 @@ MEMORY = (
     *(f"artist_{name}" for name in _NUMBERS),
     *("liked", "follows", "same_artist", "same_artist_2", "same_track"),
     *("tag_effect", "tag_doubt", "named_tag"),
+    *("tally_pair", "tally_track", "tally_return"),
 )
 TRACK = ("plays", "skips", "artist_plays", "artist_skips", "likes")
 _PACE_MS, _HOUR_MS, _MINUTE_MS = 180_000.0, 3_600_000.0, 60_000
 _numbers = attrgetter(*_NUMBERS)
 _NOTHING: tuple[float, ...] = _numbers(NOTHING)
 _LIKED, _FOLLOWS, _SAME_TRACK = (MEMORY.index(name) for name in ("liked", "follows", "same_track"))
-_TRACK, _ARTIST, _SAME_ARTIST, _TAGS = slice(0, 8), slice(8, 16), (18, 19), slice(21, 24)
+_TRACK, _ARTIST, _SAME_ARTIST, _TAGS, _TALLIES = slice(0, 8), slice(8, 16), (18, 19), slice(21, 24), slice(24, 27)
 # seen from years before an event (a late event, a replayed request) its weight is without bound
 _EVERYBODYS_PLAYS_MAX = 1e9
 
@@ -102,15 +104,23 @@ def context_of(
         *listener.heard_s,
         listener.pause_ms,
         listener.number,
+        listener.surprise,
         *offer,
     )
 
 
-def memory_of(listener: Listener, track_id: str, artist_id: str | None, tags: Sequence[str] = ()) -> tuple[float, ...]:
-    """What a listener did with a track, its artist and its tags before, and what their profile says. Order: MEMORY."""
+def memory_of(
+    listener: Listener, begun: tuple[int, int, int], track_id: str, artist_id: str | None, tags: Sequence[str] = ()
+) -> tuple[float, ...]:
+    """What a listener did before with a track, its artist and its tags, and what their profile says. Order: MEMORY.
+
+    begun : of the listener, when the track begins (`recollection`)
+    """
     track = listener.tracks.get(track_id, NOTHING)
     artist = listener.artists.get(artist_id, NOTHING) if artist_id is not None else NOTHING
     last = listener.recent[-1] if listener.recent else ""
+    pair, moment, back = listener.situations(begun, track, artist)
+    tally = listener.tallies.get
     return (
         *_numbers(track),
         *_numbers(artist),
@@ -121,11 +131,14 @@ def memory_of(listener: Listener, track_id: str, artist_id: str | None, tags: Se
         track_id == last,
         *listener.tag_effects.effect(tags),
         _named(listener, tags),
+        tally(pair, 0),
+        tally(moment, 0),
+        tally(back, 0),
     )
 
 
-def memories_of(listener: Listener, table: TrackTable, rows: Rows) -> Doubles:
-    """`memory_of` of many tracks of the table, float64[n, len(MEMORY)]: what those of one artist or tag share is read once."""
+def memories_of(listener: Listener, table: TrackTable, rows: Rows, at_ms: int) -> Doubles:
+    """`memory_of` of many tracks of the table that may begin now, float64[n, len(MEMORY)]: what those of one artist or tag share is read once."""
     keys, liked = table.keys, listener.liked
     memory = np.zeros((len(rows), len(MEMORY)))
     ids = [keys[row][2:] for row in rows.tolist()]
@@ -139,11 +152,13 @@ def memories_of(listener: Listener, table: TrackTable, rows: Rows) -> Doubles:
         memory[:, _LIKED] = [track_id in liked for track_id in ids]
     artists, of_artist = distinct(table.parts[rows, 1])
     names = [keys[artist][2:] or None for artist in artists.tolist()]
-    memory[:, _ARTIST] = _numbers_of(listener.artists, names)[0][of_artist]
+    of_names, known = _numbers_of(listener.artists, names)
+    memory[:, _ARTIST] = of_names[of_artist]
     for column, name in zip(_SAME_ARTIST, listener.last_artists, strict=True):
         if name is not None and name in names:
             memory[:, column] = of_artist == names.index(name)
     memory[:, _TAGS] = _tags_of(listener, table, rows)
+    memory[:, _TALLIES] = _tallies_of(listener, at_ms, there, known, of_artist)
     return memory
 
 
@@ -173,6 +188,30 @@ def _tags_of(listener: Listener, table: TrackTable, rows: Rows) -> Doubles:
     columns: Doubles = sums / np.maximum(count, 1)[:, None]
     columns[:, 1] = np.where(count > 0, sums[:, 1] / (VARIANCE * np.maximum(count, 1)), 1.0)
     return columns
+
+
+def _tallies_of(
+    listener: Listener,
+    at_ms: int,
+    tracks: Mapping[int, Memory],
+    artists: Mapping[int, Memory],
+    of_artist: NDArray[np.intp],
+) -> Doubles:
+    """What is tallied of the situations in which many tracks would begin now, float64[n, 3].
+
+    tracks : that the listener knows, by place; artists : that they know, by their number; of_artist : of each track its artist's number
+    """
+    begun, tally = listener.begun(at_ms), listener.tallies.get
+    tallies = np.zeros((len(of_artist), 3))
+    tallies[:, 2] = tally(listener.situations(begun, NOTHING, NOTHING)[2], 0)
+    met = [number for number, artist in artists.items() if artist.count]
+    if met:
+        tallies[np.isin(of_artist, met), 2] = tally(listener.situations(begun, NOTHING, artists[met[0]])[2], 0)
+    numbers = of_artist.tolist()
+    for place, track in tracks.items():
+        keys = listener.situations(begun, track, artists.get(numbers[place], NOTHING))
+        tallies[place] = [tally(key, 0) for key in keys]
+    return tallies
 
 
 def _named(listener: Listener, tags: Sequence[str]) -> float:

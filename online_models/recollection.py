@@ -17,12 +17,17 @@ OUTCOMES = 4
 FAVOURITES = 200
 HABITS = (27, 27, 72, 72)  # sizes of the tables of `Recollection.habit_places`
 _NO_HABITS = bytes(8 * sum(HABITS))
+PLAY_TALLIED = 1 << 24  # a tally is so many times the plays, and the skips among them
+_ONCE = (PLAY_TALLIED, PLAY_TALLIED + 1)  # most situations come once: they share these
+_PAIR, _TRACK, _RETURN = 0, 1 << 52, 2 << 52  # what the keys of situations begin with
+_MOMENT, _LAST = 1 << 48, 1 << 24  # of nine; more than the tracks of a history
+_BACK = tuple(min(7, bits * 2 // 3) for bits in range(65))  # by the bits of how many plays ago a track was played
 FINISHED, LEFT, SKIPPED = range(3)  # how a play ended
 SWIFT = (0.5, 0.25, 0.08)  # how much of each rate by plays the newest play is
 RATE = 0.35  # of skipping, before anything is known
 _HOUR_MS, _MINUTE_MS, _PACE_MS = 3_600_000, 60_000, 180_000
 _FINISHING, _LENGTH, _ORDER = 0.15, 0.2, 0.15
-_TRACK_SWIFT, _ARTIST_SWIFT = 0.4, 0.2
+_TRACK_SWIFT, _ARTIST_SWIFT, _SURPRISE = 0.4, 0.2, 0.25
 
 
 class Memory(msgspec.Struct, gc=False):
@@ -32,6 +37,7 @@ class Memory(msgspec.Struct, gc=False):
     swift : its rate of skipping by plays, the newest weigh most
     pull, doubt : sums of how much more it was skipped than the moment led to expect, and of the variance of that, forward-decayed
     number : of the listener's play that was its last; ending : how that ended, 0 where there was none; before : the track before that
+    place : among the listener's tracks, or artists, in the order in which they came, from 1
     """
 
     plays: float = 0.0
@@ -44,6 +50,7 @@ class Memory(msgspec.Struct, gc=False):
     number: int = 0
     ending: int = LEFT
     before: str = ""
+    place: int = 0
 
     def learn_one(self, event: Heard, ending: int, weight: float, expected: float, swift: float, number: int) -> None:
         """Take a play, with its forward-decayed weight, the chance of a skip that the moment led to expect, and its number."""
@@ -89,7 +96,7 @@ class Recollection:
 
     __slots__ = (
         *("tracks", "artists", "tag_effects", "favourites", "heard", "heard_at_ms", "recent"),
-        *("outcomes", "endings", "shares", "heard_s", "last_artists"),
+        *("outcomes", "endings", "shares", "heard_s", "last_track", "last_artists", "tallies", "surprise"),
         *("plays", "skips", "habit_plays", "habit_skips", "hour_plays", "hour_skips", "pace_plays", "pace_skips"),
         *("swift", "finishing", "ordered", "length_s", "skip_run", "play_run", "number", "pause_ms"),
         *("last_ms", "session_plays", "session_skips", "_places"),
@@ -110,7 +117,10 @@ class Recollection:
         # of the last plays, newest first: 1 skipped, -1 played; FINISHED, LEFT or SKIPPED; percent heard; seconds heard; artists
         self.outcomes, self.endings, self.shares = (0,) * OUTCOMES, (FINISHED,) * 3, (50,) * 3
         self.heard_s: tuple[float, float] = (0.0, 0.0)
+        self.last_track = NOTHING
         self.last_artists: tuple[str | None, str | None] = (None, None)
+        self.tallies: dict[int, int] = {}  # plays and skips by situation (`situations`), exact: PLAY_TALLIED
+        self.surprise = 0.0  # swift mean of how much more was skipped than the swift rates of the tracks led to expect
         self.plays = self.skips = 0.0  # forward-decayed, half-life 30 days
         self.habit_plays, self.habit_skips = array("d", _NO_HABITS), array("d", _NO_HABITS)  # 60 days
         self.hour_plays = self.hour_skips = 0.0  # half-life one hour, as of last_ms
@@ -144,7 +154,7 @@ class Recollection:
         self.plays += weight_30
         self.skips += weight_30 * skipped
         ending = SKIPPED if skipped else FINISHED if share >= 90 else LEFT
-        self._remember(event, ending, weight_90, weight_60)
+        self._remember(event, ending, weight_90, weight_60, start_ms)
         if not skipped:
             self._hear(track_id, at_ms)
         if start_ms - self.last_ms > SESSION_GAP_MS:
@@ -175,17 +185,21 @@ class Recollection:
         first, second, third = self.swift
         return min(0.95, max(0.05, (first + second + third) / 3.0))
 
-    def _remember(self, event: Heard, ending: int, weight_90: float, weight_60: float) -> None:
+    def _remember(self, event: Heard, ending: int, weight_90: float, weight_60: float, start_ms: int) -> None:
         """What a play says of its track and artist, and of how somebody listens now."""
         skipped, expected = ending == SKIPPED, self.expected
         track = self._memory(self.tracks, event.track_id)
+        artist = NOTHING if event.artist_id is None else self._memory(self.artists, event.artist_id)
+        tallies, once = self.tallies, _ONCE[skipped]
+        for key in self.situations(self.begun(start_ms), track, artist):
+            tallies[key] = tallies[key] + once if key in tallies else once
+        self.surprise += _SURPRISE * (skipped - track.swift - self.surprise)
         last = self.recent[-1] if self.recent else ""
         self.ordered += _ORDER * ((track.before == last != "") - self.ordered)
         track.learn_one(event, ending, weight_90, expected, _TRACK_SWIFT, self.number)
         track.before = last
         self._favour(event.track_id, track)
-        if event.artist_id is not None:
-            artist = self._memory(self.artists, event.artist_id)
+        if artist is not NOTHING:
             artist.learn_one(event, ending, weight_60, expected, _ARTIST_SWIFT, self.number)
         if event.tags:
             self.tag_effects.learn_one(event.tags, skipped, expected)
@@ -200,14 +214,14 @@ class Recollection:
         self.length_s += _LENGTH * (seconds - self.length_s)
         self.heard_s = seconds, self.heard_s[0]
         self.skip_run, self.play_run = (self.skip_run + 1, 0) if skipped else (0, self.play_run + 1)
-        self.last_artists = event.artist_id, self.last_artists[0]
+        self.last_track, self.last_artists = track, (event.artist_id, self.last_artists[0])
         self.number += 1
 
     @staticmethod
     def _memory(memories: dict[str, Memory], key: str) -> Memory:
         memory = memories.get(key)
         if memory is None:
-            memory = memories[key] = Memory()
+            memory = memories[key] = Memory(place=len(memories) + 1)
         return memory
 
     def _favour(self, track_id: str, memory: Memory) -> None:
@@ -243,3 +257,23 @@ class Recollection:
         )
         self._places = start_ms, places
         return places
+
+    def begun(self, start_ms: int) -> tuple[int, int, int]:
+        """What the keys of `situations` have in common for all tracks that may begin now.
+
+        Moments are nine, by the pause and by how the last track ended.
+        """
+        moment = (self.habit_places(start_ms)[1] - HABITS[0]) // 3 * _MOMENT
+        return _PAIR + self.endings[0] * _MOMENT + self.last_track.place * _LAST, _TRACK + moment, _RETURN + moment
+
+    def situations(self, begun: tuple[int, int, int], track: Memory, artist: Memory) -> tuple[int, int, int]:
+        """The keys under which a play that begins now is tallied; nothing is under the first two of a track that was never heard.
+
+        By the last track, how it ended and this one; by the moment and this one; by the moment, how this one ended and how many plays ago.
+        """
+        pair, moment, back = begun
+        if track.count:
+            back += 2 + 8 * track.ending + _BACK[(self.number - track.number).bit_length()]
+        elif artist.count:
+            back += 1
+        return pair + track.place, moment + track.place, back

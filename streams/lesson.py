@@ -111,8 +111,10 @@ class Lesson:
         timed : somebody knows how long it was heard, and how long it is; offer : where it stood (`offer_of`)
         """
         if event.kind in EXAMPLES:
-            self._context.append(_CONTEXT.pack(*context_of(listener, event.start_ms, hour, offer)))
-            self._memory.append(_MEMORY.pack(*memory_of(listener, event.track_id, event.artist_id, event.tags)))
+            start_ms = event.start_ms
+            memory = memory_of(listener, listener.begun(start_ms), event.track_id, event.artist_id, event.tags)
+            self._context.append(_CONTEXT.pack(*context_of(listener, start_ms, hour, offer)))
+            self._memory.append(_MEMORY.pack(*memory))
             self._events.append(
                 _EVENT.pack(event.kind, event.share, event.mark, event.at_ms, event.played_ms, row, timed)
             )

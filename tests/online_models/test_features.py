@@ -20,6 +20,7 @@ from online_models.gathering import (
 )
 from online_models.listener import Listener
 from online_models.listener_rows import LIKE, PLAY, SKIP, Heard, Profile
+from online_models.recollection import PLAY_TALLIED
 from online_models.track import COLUMN, Doubles, TrackMeta, TrackTable, forward_decay
 from streams.messages import Surface
 
@@ -56,7 +57,9 @@ def test_learning_and_serving_compute_the_very_same_numbers(hour: int | None) ->
         event = listen(n)
         row = table.index("t:" + event.track_id)
         contexts.append(context_of(listener, event.start_ms, hour, offer_of(0, surface)))
-        memories.append(memory_of(listener, event.track_id, event.artist_id, event.tags))
+        memories.append(
+            memory_of(listener, listener.begun(event.start_ms), event.track_id, event.artist_id, event.tags)
+        )
         rows.append(row)
         times.append(contexts[-1][0])
         served.append(features_of(listener, table, np.array([row], np.int32), event.start_ms, hour, surface=surface)[0])
@@ -87,17 +90,18 @@ def test_the_memories_of_many_tracks_are_those_of_each() -> None:
         table.list_track(bare)
     table.unlist_track(table.index("t:gone"))
     listener.introduce(Profile(favourite_tags=["jazz", "unheard"]))
+    assert len(listener.tallies) > 20
     for track_id in ("t1", "bare", "elsewhere"):
         listener.learn_one(Heard(track_id, None, AT_MS + DAY_MS, LIKE, 0, 100, len(listener.history)))
     rows = np.array([*range(len(table)), 3, 3], np.int32)[table.is_track[[*range(len(table)), 3, 3]]]
     metas = [table.meta.get(row) for row in rows.tolist()]
     artists = [table.keys[artist][2:] or None for artist in table.parts[rows, 1].tolist()]
     each = [
-        memory_of(listener, table.keys[row][2:], artist, table.tags_of(row))
+        memory_of(listener, listener.begun(AT_MS + 2 * DAY_MS), table.keys[row][2:], artist, table.tags_of(row))
         for row, artist in zip(rows.tolist(), artists, strict=True)
     ]
 
-    assert np.array_equal(np.array(each, np.float64), memories_of(listener, table, rows))
+    assert np.array_equal(np.array(each, np.float64), memories_of(listener, table, rows, AT_MS + 2 * DAY_MS))
     assert None in metas
     assert {None, "a1"} <= set(artists)
 
@@ -116,7 +120,7 @@ def test_every_name_has_its_number() -> None:
     listener = Listener("ann")
 
     assert len(context_of(listener, AT_MS)) == len(CONTEXT)
-    assert len(memory_of(listener, "t1", None)) == len(MEMORY)
+    assert len(memory_of(listener, listener.begun(AT_MS), "t1", None)) == len(MEMORY)
     assert tracks_of(catalogue(1), np.array([1], np.int32), AT_MS).shape == (1, len(TRACK))
     assert len(set(FEATURES)) == len(FEATURES)
 
@@ -240,3 +244,34 @@ def test_event_that_comes_years_late_has_finite_features() -> None:
 
         assert np.isfinite(x).all()
         assert np.abs(x).max() < 1000.0
+
+
+HABITS = ("habit_pair", "habit_track", "habit_return")
+
+
+def test_a_habit_speaks_only_in_the_situation_that_it_is_of() -> None:
+    table, listener, at_ms = catalogue(), Listener("ann"), AT_MS
+    for n in range(8):  # t1 is skipped right after t0 was heard out, and played after a pause
+        at_ms += 3_600_000
+        for track_id, kind, after_ms in (("t0", PLAY, 0), ("t1", SKIP, 0), ("t2", PLAY, 0), ("t1", PLAY, 600_000)):
+            at_ms += after_ms + 180_000
+            listener.learn_one(Heard(track_id, None, at_ms, kind, 180_000, 100 * (kind == PLAY), n))
+    after_t1 = features_of(listener, table, rows_of(table)[:4], at_ms)
+    listener.learn_one(Heard("t0", None, at_ms + 180_000, PLAY, 180_000, 100, 99))
+    after_t0 = features_of(listener, table, rows_of(table)[:4], at_ms + 180_000)
+
+    assert column("habit_pair", after_t0)[1] > 1.0
+    assert column("habit_pair", after_t1)[1] == 0.0
+    assert column("habit_track", after_t0)[1] > 1.0 > column("habit_track", after_t0)[2]
+    assert [column(name, after_t0)[3] for name in ("habit_pair", "habit_track")] == [0.0, 0.0]  # never heard
+
+
+def test_every_play_is_tallied_once_in_each_kind_of_situation() -> None:
+    table, listener = catalogue(), Listener("ann")
+    before = features_of(listener, table, rows_of(table), AT_MS)
+    for n in range(200):
+        listener.learn_one(listen(n))
+    plays, skips = (listener.counts[kind] for kind in (PLAY, SKIP))
+
+    assert not any(any(column(name, before)) for name in HABITS)
+    assert sum(listener.tallies.values()) == len(HABITS) * ((plays + skips) * PLAY_TALLIED + skips)

@@ -24,6 +24,9 @@ from streams.messages import ListeningEvent, Track
 from streams.runtime.settings import Settings
 
 SEED = 7
+# a simulated listener lives two hundred times as fast as a real one, and a list repeats nothing for three hours of the clock: in a small catalogue
+# nothing that they like would be left after some minutes
+TRACKS, ARTISTS, PAUSE_S = 4000, 190, 1.0
 LINE_EVERY_S = 5.0
 
 
@@ -81,11 +84,11 @@ class Show:
 
     async def simulate(self, listeners: int) -> None:
         """Simulated listeners over a made-up catalogue, until cancelled."""
-        catalogue = make_catalogue(SEED)
+        catalogue = make_catalogue(SEED, tracks=TRACKS, artists=ARTISTS)
         async with Listing(self.client) as listing:
             await listing.produce(listing.missing(catalogue.tracks))
         people = [SimulatedListener(f"listener-{number:03d}", catalogue, seed=SEED) for number in range(listeners)]
-        traffic = Traffic(self.client, people)
+        traffic = Traffic(self.client, people, pause_s=PAUSE_S)
         traffic.figures = self.view.figures = self.figures
         await traffic.run()
 

@@ -194,6 +194,10 @@ class TrackTable:
         """The distinct tags of a track of the catalogue, at most `tags_max`; those of an effect and of a tower."""
         return self._tags[row]
 
+    def artist_of(self, row: int) -> str | None:
+        """The artist of a track, None where it has none, or the table no room for them."""
+        return self.keys[self.parts[row, 1]][2:] or None
+
     def indices(self, track_ids: Sequence[str]) -> Rows:
         """Rows of tracks by id, int32[n]; 0 for what is not known."""
         row_of = self._row_of

@@ -76,7 +76,8 @@ class Lesson:
         self.tower_batch, self.pair_weights = tower_batch, session_weights(pairs_max)
         self.rank_batch = rank_batch
         self.ranked: Ranked | None = None  # what was learnt last; None where the last step left it to a later one
-        self._unranked: list[tuple[bytes, bytes, Whole]] = []  # context, memory and events of each step
+        # context, memory, tracks and events of each step: all as it was before them, whenever the ranker learns
+        self._unranked: list[tuple[Doubles, Doubles, Doubles, Whole]] = []
         self._histories: list[
             Rows
         ] = []  # int32[n, HISTORY] of each step, newest first, not yet learnt by the two-tower model
@@ -138,9 +139,12 @@ class Lesson:
         """Learn what was collected; answers the track counts and pairs to send: (rows, sums, pairs_from, pairs_to, weights)."""
         events = np.frombuffer(b"".join(self._events), np.int64).reshape(-1, 7)
         if len(events):
-            self._unranked.append((b"".join(self._context), b"".join(self._memory), events))
+            context = np.frombuffer(b"".join(self._context)).reshape(-1, len(CONTEXT))
+            memory = np.frombuffer(b"".join(self._memory)).reshape(-1, len(MEMORY))
+            tracks = tracks_of(self.replica.table, events[:, 5].astype(np.int32), context[:, 0])
+            self._unranked.append((context, memory, tracks, events))
         self.ranked = None
-        if sum(len(each) for _, _, each in self._unranked) >= self.rank_batch:
+        if sum(len(each) for *_, each in self._unranked) >= self.rank_batch:
             self.rank()
         pairs_from, pairs_to, weights = self._follow()
         if sum(map(len, self._targets)) >= self.tower_batch:
@@ -179,12 +183,10 @@ class Lesson:
         """Learn the examples that wait by the ranker; answers whether there are any."""
         if not self._unranked:
             return False
-        contexts, memories, steps = zip(*self._unranked, strict=True)
-        self._unranked, events = [], np.concatenate(steps)
-        kinds, shares, marks, at_ms, played_ms, rows, timed = events.T
-        context = np.frombuffer(b"".join(contexts)).reshape(-1, len(CONTEXT))
-        memory = np.frombuffer(b"".join(memories)).reshape(-1, len(MEMORY))
-        x = features(context, memory, tracks_of(self.replica.table, rows.astype(np.int32), context[:, 0]))
+        context, memory, tracks, events = (np.concatenate(each) for each in zip(*self._unranked, strict=True))
+        self._unranked = []
+        kinds, shares, marks, at_ms, played_ms, _, timed = events.T
+        x = features(context, memory, tracks)
         played, skipped, liked = kinds == PLAY, kinds == SKIP, kinds == LIKE
         heard = played | skipped
         measured, sampled = heard & (timed > 0), LIKE_SAMPLE * (heard & (marks % LIKE_SAMPLE == 0))
@@ -196,7 +198,7 @@ class Lesson:
 
     @property
     def predicted_skips(self) -> list[float]:
-        """Of the last step, one per play or skip, in order."""
+        """Of what the ranker learnt in the last step, one per play or skip, in order; of that step alone where `rank_batch` is 1."""
         return [] if self.ranked is None else self.ranked.skips.tolist()
 
     def train_tower(self) -> None:

@@ -141,7 +141,6 @@ class LearnerProcessor:
     def flush(self, now_ms: int, *, last: bool = False) -> Step:
         """Hand out what was learnt since the last flush: counts and pairs, vectors, weights."""
         step, replica = Step(), self.replica
-        # before what the examples are about is sent, and comes back as what was known
         if self.lesson.rank() and self.lesson.ranked is not None:
             self._tell(step, self.lesson.ranked)
         self.lesson.train_tower()
@@ -192,7 +191,7 @@ class LearnerProcessor:
         known_ms = meta.duration_ms if meta is not None else None
         timed = bool(known_ms) and event.played_ms is not None
         share = min(100, 100 * played_ms // known_ms) if known_ms and timed else 100 * (kind != SKIP)
-        artist_id, tags = (meta.artist_id, table.tags_of(row)) if meta is not None else (None, ())
+        artist_id, tags = (table.artist_of(row), table.tags_of(row)) if meta is not None else (None, ())
         heard = Heard(event.track_id, artist_id, event.at_ms, kind, played_ms, share, mark, tags)
         context = event.context or NOWHERE
         offer = offer_of(event.position, context.surface)

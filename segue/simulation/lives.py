@@ -11,12 +11,13 @@ import numpy as np
 
 from online_models.track import DAY_MS, Doubles
 from segue.simulation.world import SIZE, Visit, World
-from streams.messages import ListeningEvent
+from streams.messages import Context, ListeningEvent
 
 LEAVES_SKIPPED, LEAVES_COMPLETED = 0.25, 0.05
 BORED, BORED_DAYS, KNOWN = 1.2, 3.0, 0.3
 SAME_ARTIST, ARTISTS_BACK = 0.6, 3
 LIKES = 0.15  # chance of a like after a track that is liked by a logit of 1 or more
+SHOWN = Context(surface="daily-mix")  # what `segue evaluate listening` asks for
 OWN = 5  # tracks that somebody comes across before each visit: they play the one they like best
 
 
@@ -142,6 +143,7 @@ class _Teller:
                     played_ms=None if kind == "like" else played_ms,
                     request_id=request_id,
                     position=position,
+                    context=None if position is None else SHOWN,
                 )
             )
 

@@ -32,7 +32,7 @@ def _of_learner(processor: LearnerProcessor) -> dict[str, tuple[int, int]]:
     lesson = processor.lesson
     return {
         "plays to learn": (sum(map(len, lesson._targets)), lesson.tower_batch - 1),
-        "examples to learn": (sum(len(events) for _, _, events in lesson._unranked), lesson.rank_batch - 1),
+        "examples to learn": (sum(len(events) for *_, events in lesson._unranked), lesson.rank_batch - 1),
         **_of_listeners(processor.listeners),
     }
 

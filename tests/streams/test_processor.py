@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from online_models.drift import Alarm
+from online_models.features import FEATURES
 from online_models.listener import Listener
 from online_models.listener_rows import KIND_CODE, KINDS
 from online_models.ranker import OBJECTIVES, Ranker, decode_block
@@ -647,6 +648,22 @@ def test_few_examples_wait_for_others_or_for_a_flush() -> None:
 
     (block,) = (decode_block(output.value) for output in flushed.outputs if output.key == b"rskip" and output.value)
     assert (learnt, block.examples, one.meta.events) == ([0, 0, 3, 3], 4, 4)
+
+
+def test_examples_that_wait_are_learnt_as_they_would_have_been_at_once() -> None:
+    at_once, late = learner(track("t1"), track("t2", "a2")), learner(track("t1"), track("t2", "a2"))
+    late.lesson.rank_batch = 12
+    x = list[object]()
+    for number in range(12):
+        told = event(event_id=f"e{number}", user_id=f"u{number % 3}", track_id=f"t{1 + number % 2}", kind="skip")
+        for processor in (at_once, late):
+            learn(processor, told)
+        assert at_once.lesson.ranked is not None
+        x += at_once.lesson.ranked.x.tolist()
+
+    assert late.lesson.ranked is not None
+    assert late.lesson.ranked.x.tolist() == x
+    assert late.lesson.ranked.x.std(0)[FEATURES.index("track_rate")] > 0.0
 
 
 def test_a_rise_of_the_loss_that_a_flush_finds_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:

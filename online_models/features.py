@@ -27,14 +27,15 @@ FEATURES = (
     *("track_ago", "artist_ago", "track_just_heard", "track_days_ago", "follows", "same_artist", "same_artist_2"),
     *("same_track", "track_pull", "artist_pull"),
     *(*TAGGED, "track_lately"),
-    *("habit_pair", "habit_track", "habit_return", "surprise"),
+    *("situation_pair", "situation_track", "situation_return", "surprise"),
     *OFFER,
-    *("swift_x_pull", "new_x_swift"),
+    *("hour_rate_x_track", "outcome_x_track", "outcome_x_artist", "outcome_x_gap"),
+    *("follows_x_outcome", "follows_x_track", "same_artist_x_outcome", "swift_x_pull", "new_x_swift", "swift_x_artist"),
 )
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000.0, 3_600_000.0, 86_400_000.0
 # seen from years before an event (a late event, a replayed request) its weight is without bound, and a rate of 1 has no logit
 _PLAYS_MAX = 1e6  # of one listener
-_GAP_MIN_MAX = (
+_GAP_MINUTES_MAX = (
     3.0 * 24.0 * 60.0
 )  # longer pauses are too rare to be learnt from, and are what somebody asks after who was away
 _AT, _OF = {name: place for place, name in enumerate(CONTEXT)}, {name: place for place, name in enumerate(MEMORY)}
@@ -75,7 +76,16 @@ def features(context: Doubles, memory: Doubles, tracks: Doubles) -> Doubles:
     rate = _listener_rate(context)
     moment, own = _moment(context, rate), _own(context, memory, rate)
     columns = {**moment, **own, **_everybody(tracks)}
+    gap, outcome = moment["gap"], context[:, _AT["outcome_1"]]
     columns |= {
+        "hour_rate_x_track": moment["hour_rate"] * own["listener_track_rate"],
+        "outcome_x_track": moment["outcome_1"] * own["listener_track_rate"],
+        "outcome_x_artist": moment["outcome_1"] * own["listener_artist_rate"],
+        "outcome_x_gap": outcome * gap,
+        "follows_x_outcome": own["follows"] * moment["outcome_1"],
+        "follows_x_track": own["follows"] * own["swift_track"],
+        "same_artist_x_outcome": own["same_artist"] * moment["outcome_1"],
+        "swift_x_artist": moment["swift_1"] * own["swift_artist"],
         "swift_x_pull": moment["swift_1"] * own["track_pull"],
         "new_x_swift": own["new_track"] * moment["swift_1"],
     }
@@ -115,7 +125,7 @@ def _moment(context: Doubles, rate: Doubles) -> dict[str, Doubles]:
         **{f"outcome_{lag}": outcome for lag, outcome in enumerate(outcomes, 1)},
         "outcome_1x2": outcomes[0] * outcomes[1],
         "outcome_1x2x3": outcomes[0] * outcomes[1] * outcomes[2],
-        "gap": np.log1p(np.minimum(gap, _GAP_MIN_MAX)) / 4.0,
+        "gap": np.log1p(np.minimum(gap, _GAP_MINUTES_MAX)) / 4.0,
         "new_session": _flag(gap > 30.0),
         "no_gap": _flag(gap < 1.0),
         "short_gap": _flag(gap < 10.0),
@@ -145,7 +155,7 @@ def _streak(context: Doubles) -> dict[str, Doubles]:
         "heard_2": np.log1p(heard_2) / 2.0 - 2.0,
         "heard_1_instantly": _flag(heard_1 < 1.5),
         "heard_1_briefly": _flag(heard_1 < 5.0),
-        "last_gap": np.log1p(np.minimum(pause_ms / _MINUTE_MS, _GAP_MIN_MAX)) / 4.0,
+        "last_gap": np.log1p(np.minimum(pause_ms / _MINUTE_MS, _GAP_MINUTES_MAX)) / 4.0,
     }
 
 

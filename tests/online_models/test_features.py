@@ -246,7 +246,7 @@ def test_event_that_comes_years_late_has_finite_features() -> None:
         assert np.abs(x).max() < 1000.0
 
 
-HABITS = ("habit_pair", "habit_track", "habit_return")
+HABITS = ("situation_pair", "situation_track", "situation_return")
 
 
 def test_a_habit_speaks_only_in_the_situation_that_it_is_of() -> None:
@@ -260,10 +260,10 @@ def test_a_habit_speaks_only_in_the_situation_that_it_is_of() -> None:
     listener.learn_one(Heard("t0", None, at_ms + 180_000, PLAY, 180_000, 100, 99))
     after_t0 = features_of(listener, table, rows_of(table)[:4], at_ms + 180_000)
 
-    assert column("habit_pair", after_t0)[1] > 1.0
-    assert column("habit_pair", after_t1)[1] == 0.0
-    assert column("habit_track", after_t0)[1] > 1.0 > column("habit_track", after_t0)[2]
-    assert [column(name, after_t0)[3] for name in ("habit_pair", "habit_track")] == [0.0, 0.0]  # never heard
+    assert column("situation_pair", after_t0)[1] > 1.0
+    assert column("situation_pair", after_t1)[1] == 0.0
+    assert column("situation_track", after_t0)[1] > 1.0 > column("situation_track", after_t0)[2]
+    assert [column(name, after_t0)[3] for name in ("situation_pair", "situation_track")] == [0.0, 0.0]  # never heard
 
 
 def test_every_play_is_tallied_once_in_each_kind_of_situation() -> None:

@@ -191,7 +191,7 @@ def _own(context: Doubles, memory: Doubles, rate: Doubles) -> dict[str, Doubles]
             columns["track_lately"] = np.where(never, 0.0, np.exp2(-since_ms / (2.0 * _DAY_MS)))
             columns["track_days_ago"] = _flag(~never & (since_ms < 3.0 * _DAY_MS))
     for what, shrink in (("pair", 1.0), ("track", 1.0), ("return", 5.0)):
-        columns[f"habit_{what}"] = _habit(memory[:, _OF[f"tally_{what}"]], shrink, rate, base)
+        columns[f"situation_{what}"] = _habit(memory[:, _OF[f"tally_{what}"]], shrink, rate, base)
     for name in ("liked", "follows", "same_artist", "same_artist_2", "same_track", *TAGGED):
         columns[name] = memory[:, _OF[name]]
     return columns

@@ -43,7 +43,16 @@ _PACE_MS, _HOUR_MS, _MINUTE_MS = 180_000.0, 3_600_000.0, 60_000
 _numbers = attrgetter(*_NUMBERS)
 _NOTHING: tuple[float, ...] = _numbers(NOTHING)
 _LIKED, _FOLLOWS, _SAME_TRACK = (MEMORY.index(name) for name in ("liked", "follows", "same_track"))
-_TRACK, _ARTIST, _SAME_ARTIST, _TAGS, _TALLIES = slice(0, 8), slice(8, 16), (18, 19), slice(21, 24), slice(24, 27)
+_TRACK, _ARTIST, _TAGS, _TALLIES = (
+    slice(MEMORY.index(first), MEMORY.index(last) + 1)
+    for first, last in (
+        ("plays", "number"),
+        ("artist_plays", "artist_number"),
+        ("tag_effect", "named_tag"),
+        ("tally_pair", "tally_return"),
+    )
+)
+_SAME_ARTIST = MEMORY.index("same_artist"), MEMORY.index("same_artist_2")
 # seen from years before an event (a late event, a replayed request) its weight is without bound
 _EVERYBODYS_PLAYS_MAX = 1e9
 

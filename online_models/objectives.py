@@ -31,7 +31,7 @@ class Objective(NamedTuple):
 
     prior : what is predicted before anything is learnt
     sign : of what it adds to the utility
-    curvature : the first objective that learns from the same events; they step by one curvature, its row is named after that
+    curvature : the first objective that learns from the same kinds of events, if not from each; they step by one curvature, its row is named after that
     examples : the labels, 0 to 1, and the weights of events; a weight of 0: no example
     skips : the part of a skip's starting weights that it starts with
     units : that an example adds to a histogram: 100 for a share, which is in percent

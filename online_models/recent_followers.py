@@ -48,6 +48,6 @@ class RecentFollowers:
 
     def _fit(self, row: int) -> None:
         if row >= len(self._followers):
-            grown = np.zeros((max(256, 2 * row), self._followers.shape[1]), np.int32)
+            grown = np.zeros((max(256, row + 1 + row // 4), self._followers.shape[1]), np.int32)
             grown[: len(self._followers)] = self._followers
             self._followers = grown

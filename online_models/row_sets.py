@@ -15,15 +15,10 @@ def distinct(rows: Rows) -> tuple[Rows, NDArray[np.intp]]:
     >>> once.tolist(), places.tolist()
     ([3, 7], [1, 0, 1])
     """
-    codes = rows.astype(np.int64) << 32 | np.arange(len(rows))
-    codes.sort()
-    ordered = codes >> 32
-    first = np.empty(len(rows), np.bool_)
-    first[:1] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    codes, first = _sorted(rows)
     places = np.empty(len(rows), np.intp)
     places[codes & _PLACE] = first.cumsum() - 1
-    return ordered[first].astype(np.int32), places
+    return (codes[first] >> 32).astype(np.int32), places
 
 
 def firsts(values: Rows) -> NDArray[np.int64]:
@@ -32,13 +27,18 @@ def firsts(values: Rows) -> NDArray[np.int64]:
     >>> firsts(np.array([7, 3, 7], np.int32)).tolist()
     [1, 0]
     """
+    codes, first = _sorted(values)
+    return codes[first] & _PLACE
+
+
+def _sorted(values: Rows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Values and their places in one number each, ascending; and which of these are the first of their value."""
     codes = values.astype(np.int64) << 32 | np.arange(len(values))
     codes.sort()
-    ordered = codes >> 32
-    first = np.empty(len(values), np.bool_)
+    ordered, first = codes >> 32, np.empty(len(values), np.bool_)
     first[:1] = True
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    return codes[first] & _PLACE
+    return codes, first
 
 
 def among(rows: Rows, others: Rows) -> NDArray[np.bool_]:

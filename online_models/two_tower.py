@@ -20,7 +20,7 @@ Sparse = Any  # scipy.sparse.csr_matrix of float32
 
 
 class TwoTower:
-    """Learns into `table.vectors`; holds nothing else but a short replay buffer and its generator.
+    """Learns into `table.vectors`; holds besides a short replay buffer, what followed what where `hard` asks for it, and its generator.
 
     history : tracks pooled; decay : of a track against the one after it
     uniform, hard : uniform negatives per batch, and at most so many that co-listening recalls for its listeners

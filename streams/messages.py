@@ -4,6 +4,7 @@ Binary rows and deltas are not here: each is written and read by the module that
 `online_models.listener`, `streams.deltas`).
 """
 
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -196,10 +197,19 @@ def decode(kind: type[M], value: bytes | None) -> M:
 
 
 def _choice(kind: type[Any], told: str) -> str:
-    """What a field may be, where msgspec tells only that it is none of it."""
-    field = told.rpartition("`$.")[2].removesuffix("`") if told.startswith("Invalid enum value") else ""
-    choice = get_args(get_type_hints(kind).get(field))
+    """What a field may be, where msgspec tells only that it is none of it: `$.context.surface`, say."""
+    if not told.startswith("Invalid enum value"):
+        return ""
+    found: Any = kind
+    for field in told.rpartition("`$.")[2].removesuffix("`").split("."):
+        found = _named(get_type_hints(found).get(field)) if isinstance(found, type) else None
+    choice = get_args(found)
     return f", expected one of {', '.join(map(str, choice))}" if choice else ""
+
+
+def _named(hint: Any) -> Any:
+    """A hint without its `| None`."""
+    return next((each for each in get_args(hint) if each is not NoneType), None) if NoneType in get_args(hint) else hint
 
 
 def encode(message: msgspec.Struct) -> bytes:

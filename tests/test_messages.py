@@ -82,6 +82,10 @@ def test_a_dead_letter_holds_any_bytes() -> None:
         (event(at_ms=-(10**30)), "at_ms"),
         (b'{"at_ms":' + b"9" * 100_000 + b"}", "out of range"),
         (b'{"at_ms":1e99999}', "out of range"),
+        (
+            event(context={"surface": "foo"}),
+            "'foo' - at .*surface`, expected one of next-up, daily-mix, discover-weekly, radio",
+        ),
         (event(kind="listen"), "'listen' - at .*, expected one of play, skip, like, unlike, save, share, block"),
         (event(kind=["play"]), "kind"),
         (event(event_id=""), "length >= 1"),

@@ -21,6 +21,7 @@ from segue.simulation.catalogue import Catalogue, make_catalogue
 from serving.filters import FILTERS
 from serving.surfaces import SURFACES
 from streams.messages import ListeningEvent, PlaylistRequest, Profile, decode, encode
+from streams.runtime.run import GC_THRESHOLDS
 
 START_MS = 1_750_000_000_000
 STEP_MS = 180_000  # between two plays of a listener
@@ -55,7 +56,7 @@ def measure_answers(requests: int, *, tracks: int = 5000, listeners: int = 300, 
     watch, by_surface, times = _Watch(), dict.fromkeys(SURFACES, 0), dict.fromkeys(SURFACES, 0)
     digest = hashlib.blake2b(digest_size=12)
     thresholds = gc.get_threshold()
-    gc.set_threshold(20_000, 20, 50)  # as `run_process` does, and as a worker that is ready does
+    gc.set_threshold(*GC_THRESHOLDS)  # as `run_process` does, and as a worker that is ready does
     gc.collect()
     gc.freeze()
     try:

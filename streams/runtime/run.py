@@ -17,6 +17,7 @@ from streams.runtime.exits import FAILED
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 STOP_S = 12.0
+GC_THRESHOLDS = 20_000, 20, 50
 SAME_S = 10.0  # a library says the same again after so long
 
 
@@ -26,7 +27,7 @@ def run_process(main: Coroutine[Any, Any, T]) -> T:
     Full collections are seldom, one for 20 million containers that stayed (hourly at 500 events/s): each looks through everything that lives
     long, and stops the process for 50 ms and more.
     """
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(*GC_THRESHOLDS)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # Faust's consumer thread makes a loop of its own
     return asyncio.run(main)
 

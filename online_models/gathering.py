@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from online_models.listener import Listener
 from online_models.recollection import NOTHING, OUTCOMES, SESSION_GAP_MS, Memory, minutes
-from online_models.row_sets import distinct
+from online_models.row_sets import among, distinct
 from online_models.tag_effects import VARIANCE
 from online_models.track import COLUMN, HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
 
@@ -215,7 +215,7 @@ def _tallies_of(
     tallies[:, 2] = tally(listener.situations(begun, NOTHING, NOTHING)[2], 0)
     met = [number for number, artist in artists.items() if artist.count]
     if met:
-        tallies[np.isin(of_artist, met), 2] = tally(listener.situations(begun, NOTHING, artists[met[0]])[2], 0)
+        tallies[among(of_artist.astype(np.int32), np.array(met, np.int32)), 2] = tally(listener.situations(begun, NOTHING, artists[met[0]])[2], 0)
     numbers = of_artist.tolist()
     for place, track in tracks.items():
         keys = listener.situations(begun, track, artists.get(numbers[place], NOTHING))

@@ -66,7 +66,7 @@ class TagEffects:
 
     def left(self, tag: str) -> float:
         """The share of a tag's variance that is left: 1 while it was never heard."""
-        return self.of.get(tag, _UNKNOWN)[1] / VARIANCE
+        return self.of_tag(tag)[1] / VARIANCE
 
 
 _UNKNOWN = (0.0, VARIANCE)

@@ -215,7 +215,9 @@ def _tallies_of(
     tallies[:, 2] = tally(listener.situations(begun, NOTHING, NOTHING)[2], 0)
     met = [number for number, artist in artists.items() if artist.count]
     if met:
-        tallies[among(of_artist.astype(np.int32), np.array(met, np.int32)), 2] = tally(listener.situations(begun, NOTHING, artists[met[0]])[2], 0)
+        tallies[among(of_artist.astype(np.int32), np.array(met, np.int32)), 2] = tally(
+            listener.situations(begun, NOTHING, artists[met[0]])[2], 0
+        )
     numbers = of_artist.tolist()
     for place, track in tracks.items():
         keys = listener.situations(begun, track, artists.get(numbers[place], NOTHING))

@@ -1,7 +1,8 @@
 """Everything known of one listener: exact counters, a bounded history, and what is folded from it.
 
 The rows (`listener_rows`) hold the counters and the history only; all the rest (memories of tracks and artists, rates, the last
-outcomes) is a deterministic fold over the history, so learner and serving worker, restored or living, hold the same.
+outcomes) is a deterministic fold over the history, so learner and serving worker, restored or living, hold the same. A serving worker may be
+ahead of the rows by events that the learner has not committed yet (`foresee`); the rows confirm them, or the listener is read anew.
 """
 
 from collections.abc import Callable
@@ -53,7 +54,7 @@ class Listener(Recollection):
     __slots__ = (
         *("user_id", "history_max", "marks_max", "likes_max", "offers_max"),
         *("counts", "base", "history", "marks", "liked", "blocked", "offered", "profile"),
-        *("_pages_kept", "_tail", "_dropped", "_choices_changed"),
+        *("ahead", "_pages_kept", "_tail", "_dropped", "_choices_changed"),
     )
 
     def __init__(
@@ -77,6 +78,7 @@ class Listener(Recollection):
         self.blocked: dict[str, int] = {}
         self.offered: dict[str, str] = {}
         self.profile: Profile | None = None
+        self.ahead = 0  # of the newest events, those that no row has told of yet
         self._pages_kept = 0  # pages below are in the changelog
         self._tail: list[msgspec.Raw] = []  # events after them, as they were last written
         self._dropped: list[int] = []
@@ -102,6 +104,12 @@ class Listener(Recollection):
         if len(self.history) > self.history_max:
             self._drop_oldest()
         return heard
+
+    def foresee(self, event: Heard) -> None:
+        """Take an event before its row comes, unless the oldest would have to go for it."""
+        if len(self.history) < self.history_max:
+            self.learn_one(event)
+            self.ahead += 1
 
     def fold(self, event: Heard) -> bool:
         self.marks[event.mark] = None
@@ -192,16 +200,17 @@ class Listener(Recollection):
     def refresh(self, row: Callable[[bytes], bytes | None]) -> None:
         """Catch up with rows that a newer head describes: only the new events are folded, where they go on from ours.
 
-        They do not where the person was erased and came back: the events on the page of our last one are then others.
+        They do not where the person was erased and came back, or where an event was foreseen otherwise than it came: the events on the page of the
+        last one that rows told of, or after it, are then others.
         """
         user = self.user_id.encode()
         head = head_of(row(HEAD + user))
-        newest, known = list[Heard](), len(self.history)
-        start = max(0, self.events - 1) // PAGE_EVENTS * PAGE_EVENTS - self.base
-        goes_on = head.base == self.base and sum(head.counts) >= self.events
+        newest, known, told = list[Heard](), len(self.history), self.events - self.ahead
+        start = max(0, told - 1) // PAGE_EVENTS * PAGE_EVENTS - self.base
+        goes_on = head.base == self.base and sum(head.counts) >= told
         if goes_on:
             newest = list(events_of(head, start, user, row))
-            goes_on = newest[: known - start] == self.history[start:]
+            goes_on = newest[: known - start] == self.history[start : start + len(newest)]
         if not goes_on:
             bounds = {name: getattr(self, name) for name in ("history_max", "marks_max", "likes_max", "offers_max")}
             fresh = Listener.restore(self.user_id, row, **bounds)
@@ -211,15 +220,23 @@ class Listener(Recollection):
         for event in newest[known - start :]:
             self.history.append(event)
             self.fold(event)
-        self.counts = head.counts
         self._pages_kept = sum(head.counts) // PAGE_EVENTS
         self._tail.clear()
+        self.counts, self.ahead = head.counts, max(0, known - start - len(newest))
+        for event in self._foreseen():
+            self.counts[event.kind] += 1
 
     def refresh_choices(self, value: bytes | None) -> None:
         """Take a choices row."""
         choices = Choices() if value is None else msgspec.msgpack.decode(body_of(value), type=Choices)
         self.liked, self.blocked, self.offered = choices.liked, choices.blocked, choices.offered
         self.profile = choices.profile
+        for event in self._foreseen():
+            if event.kind not in (PLAY, SKIP):
+                self._choose(event)
+
+    def _foreseen(self) -> list[Heard]:
+        return self.history[len(self.history) - self.ahead :]
 
 
 def _keep(kept: dict[str, V], key: str, value: V, most: int) -> None:

@@ -100,6 +100,12 @@ class Listeners:
         self._users += len(self.rows) - before
         self.rows.update(others)
 
+    def settle(self, user_id: str, ahead_max: int) -> None:
+        """Let a decoded listener go who is ahead of their rows by more than that: what was foreseen besides came to nothing."""
+        listener = self._decoded.get(user_id)
+        if listener is not None and listener.ahead > ahead_max:
+            self._let_go(user_id)
+
     def erase(self, user_id: str) -> dict[bytes, None]:
         """Forget a person; answers the tombstones of all their rows."""
         user = user_id.encode()
@@ -179,6 +185,11 @@ class Audience:
     def apply_rows(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take changelog rows of a partition, in their order."""
         self._of(partition).apply_rows(rows)
+
+    def settle(self, user_id: str, ahead_max: int) -> None:
+        """As of `Listeners`, in each partition."""
+        for listeners in self.partitions.values():
+            listeners.settle(user_id, ahead_max)
 
     def keep_only(self, partitions: Collection[int]) -> None:
         """Let all other partitions go."""

@@ -81,7 +81,7 @@ class Radio:
         return query, rank(query, self._candidates(query)[0])
 
     def _query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
-        table, listener = self.replica.table, self.replica.listeners.get(request.user_id)
+        table, listener = self.replica.table, self.replica.listener(request.user_id)
         heard = table.indices(listener.heard[: -HISTORY - 1 : -1])
         if surface.unordered_weights:
             surface = surface.trusting(trust_in_order(listener, table))
@@ -103,7 +103,7 @@ class Radio:
     def _cheap_query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
         """For popular tracks alone: nothing is computed that only the other channels need."""
         popular = msgspec.structs.replace(surface, channels={"popular": 200}, momentum=0.0, explore_every=0)
-        listener, none = self.replica.listeners.get(request.user_id), np.zeros(0, np.int32)
+        listener, none = self.replica.listener(request.user_id), np.zeros(0, np.int32)
         vector, rng = np.zeros(self.replica.table.dims, np.float32), np.random.default_rng(0)
         offers = none, np.zeros(0)
         return Query(request, popular, listener, self.replica, at_ms, None, none, vector, NO_FAVOURITES, *offers, rng)

@@ -1,4 +1,4 @@
-"""What a serving worker knows: listeners, tracks, weights and experiments, as their topics last said. No I/O: it is fed rows.
+"""What a serving worker knows: listeners, tracks, weights and experiments, as their topics last said. No I/O: it is fed rows, and pending events.
 
 The index follows the track vectors in `tick`, which does a bounded amount of work, so that answers never wait long behind it.
 """
@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from online_models.bandits.thompson import Thompson
+from online_models.hearing import heard_of, mark_of
 from online_models.index.adaptive import AdaptiveIndex
 from online_models.index.interface import VectorIndex
+from online_models.listener import Listener
 from online_models.listeners import Audience
 from online_models.popularity import Popularity
 from online_models.ranker import BLOCK, RankerMix
@@ -20,7 +22,8 @@ from online_models.track import CATALOGUE, META, VECTORS, Doubles, Floats, Rows,
 from online_models.track_rows import apply_sums, newest_sums
 from online_models.two_tower import TwoTower
 from serving.newcomers import Newcomers, find_newcomers
-from streams.messages import Experiment, MessageError, decode
+from serving.pending import PendingEvents
+from streams.messages import Experiment, MessageError, decode, event_of
 from streams.topics import EXPERIMENTS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS_CHANGELOG
 
 LOOKS_MAX = 2000  # rows looked at in one tick, to see whether their vectors have moved
@@ -53,6 +56,7 @@ class Replica:
         self.index: VectorIndex = AdaptiveIndex(dims=self.table.dims + 1) if index is None else index
         self.queries: deque[Floats] = deque(maxlen=QUERIES_KEPT)
         self.listeners = Audience() if listeners is None else listeners
+        self.pending = PendingEvents()
         self.ranker, self.tower = RankerMix(), TwoTower(self.table)
         self.popularity, self.tops, self.bandit = Popularity(self.table), Tops(self.table), Thompson(self.table)
         self.experiments: dict[str, Experiment] = {}
@@ -78,6 +82,30 @@ class Replica:
                 self._experiment(key, value)
             elif topic == RANKER_WEIGHTS.name and key[:1] == BLOCK:
                 self.ranker.apply_row(partition, key, value)
+
+    def learnt(self, partition: int, watermark: int) -> None:
+        """The listeners' rows of a partition have seen all events before this offset."""
+        for key in set(self.pending.learnt(partition, watermark)):
+            self.listeners.settle(key.decode("utf-8", "replace"), len(self.pending.of(key)))
+
+    def listener(self, user_id: str) -> Listener:
+        """A listener as of now: by their rows, and by what is pending of them, unless that is a backlog."""
+        listener = self.listeners.get(user_id)
+        waiting = self.pending.of(user_id.encode())
+        if (
+            len(waiting) > listener.marks_max // 2
+        ):  # rows may hold some of them already, and a listener knows no more to tell which
+            return listener
+        for pending in waiting:
+            try:
+                event = event_of(pending.key, pending.value, pending.at_ms)
+            except MessageError:  # policy: the learner refuses it, says so and counts it
+                continue
+            mark = mark_of(event.event_id)
+            if not listener.knows(mark):
+                row = self.table.index("t:" + event.track_id)
+                listener.foresee(heard_of(event, mark, self.table, row)[0])
+        return listener
 
     def _take_tracks(self, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         sums, others = newest_sums(self.table, rows)

@@ -12,8 +12,8 @@ import msgspec
 
 from online_models.track import CATALOGUE, COUNTS, META, NEIGHBOURS, VECTORS, TrackMeta, TrackTable
 from streams.deltas import KeeperMeta, apply_delta, decode_delta
-from streams.messages import MessageError, Track, decode
-from streams.processor import dead_letter, text_of
+from streams.messages import MessageError, Track, decode, text_of
+from streams.processor import dead_letter
 from streams.steps import Record, Row, Step
 from streams.topics import TRACK_DELTAS, TRACKS, TRACKS_CHANGELOG
 

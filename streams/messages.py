@@ -5,7 +5,7 @@ Binary rows and deltas are not here: each is written and read by the module that
 """
 
 from types import NoneType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args, get_type_hints
 
 import msgspec
 import orjson
@@ -23,6 +23,7 @@ EventKind = Literal["play", "skip", "like", "unlike", "save", "share", "block"]
 Surface = Literal["next-up", "daily-mix", "discover-weekly", "radio"]
 
 VALUE_BYTES_MAX = 1_000_000
+FUTURE_MS_MAX = 3_600_000  # an event from further ahead of the clock is refused
 
 
 class MessageError(ValueError):
@@ -194,6 +195,40 @@ def decode(kind: type[M], value: bytes | None) -> M:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"{kind.__name__}: {error}{_choice(kind, str(error))}") from error
     return message
+
+
+class _OfListener(Protocol):
+    @property
+    def user_id(self) -> str: ...
+
+
+U = TypeVar("U", bound=_OfListener)
+
+
+def text_of(key: bytes, name: str) -> str:
+    """A key as text; MessageError where it is none."""
+    try:
+        return key.decode()
+    except UnicodeDecodeError as error:
+        raise MessageError(f"key {key[:32]!r}: expected a {name} in UTF-8") from error
+
+
+def owned(message: U, key: bytes | None) -> U:
+    """The message, where its key is its user_id: else another partition would own the same person. MessageError where it is not."""
+    if not key or text_of(key, "user_id") != message.user_id:
+        raise MessageError(f"{type(message).__name__}: key {key!r}, expected the message's user_id {message.user_id!r}")
+    return message
+
+
+def event_of(key: bytes | None, value: bytes | None, now_ms: int) -> ListeningEvent:
+    """An event that may be learnt from; MessageError where it may not."""
+    event = owned(decode(ListeningEvent, value), key)
+    if event.at_ms > now_ms + FUTURE_MS_MAX:
+        ahead_s = (event.at_ms - now_ms) // 1000
+        raise MessageError(
+            f"ListeningEvent: at_ms {event.at_ms} is {ahead_s:,} s ahead of the clock, expected at most 3,600 s"
+        )
+    return event
 
 
 def _choice(kind: type[Any], told: str) -> str:

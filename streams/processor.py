@@ -8,15 +8,14 @@ are exact (in every step; `unsent` until the flush that sends them); two-tower v
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from hashlib import blake2b
-from typing import TypeVar
 
 import msgspec
 
 from online_models.drift import Alarm
 from online_models.gathering import offer_of
+from online_models.hearing import heard_of, mark_of
 from online_models.listener import Listener
-from online_models.listener_rows import KIND_CODE, PLAY, SKIP, Heard, Profile
+from online_models.listener_rows import PLAY, SKIP, Profile
 from online_models.listeners import Listeners
 from online_models.ranker import OBJECTIVES, Ranker
 from online_models.track import META
@@ -31,6 +30,9 @@ from streams.messages import (
     Playlist,
     decode,
     encode,
+    event_of,
+    owned,
+    text_of,
 )
 from streams.messages import Profile as ProfileMessage
 from streams.steps import Output, Record, Row, Step
@@ -45,8 +47,6 @@ from streams.topics import (
 )
 from streams.unsent import UNSENT, Unsent
 
-M = TypeVar("M", ListeningEvent, Playlist, ProfileMessage)
-FUTURE_MS_MAX = 3_600_000  # an event from further ahead of the clock is refused
 LETTER_BYTES_MAX = (
     2_500_000  # of key and value: in base64 what the topic takes; compressed, a message may hold any size
 )
@@ -114,7 +114,7 @@ class LearnerProcessor:
         for record in records:
             try:
                 if record.topic == LISTENING_EVENTS.name:
-                    self._hear(self._event(record, now_ms), changed)
+                    self._hear(event_of(record.key, record.value, now_ms), changed)
                 elif record.topic == PLAYLISTS.name:
                     self._note_offers(decode(Playlist, record.value), record, changed)
                 else:
@@ -168,42 +168,26 @@ class LearnerProcessor:
 
     # --- what each kind of record does
 
-    def _event(self, record: Record, now_ms: int) -> ListeningEvent:
-        event = _owned(decode(ListeningEvent, record.value), record)
-        if event.at_ms > now_ms + FUTURE_MS_MAX:
-            ahead_s = (event.at_ms - now_ms) // 1000
-            raise MessageError(
-                f"ListeningEvent: at_ms {event.at_ms} is {ahead_s:,} s ahead of the clock, expected at most 3,600 s"
-            )
-        return event
-
     def _hear(self, event: ListeningEvent, changed: dict[str, Listener]) -> None:
         listener = self._listener(event.user_id, changed)
-        mark = int.from_bytes(blake2b(event.event_id.encode(), digest_size=6).digest(), "big")
+        mark = mark_of(event.event_id)
         if listener.knows(mark):
             self.meta.duplicates += 1
             return
         self.meta.events += 1
-        table = self.replica.table
-        row = table.add("t:" + event.track_id)
-        meta = table.meta.get(row)
-        kind, played_ms = KIND_CODE[event.kind], event.played_ms or 0
-        known_ms = meta.duration_ms if meta is not None else None
-        timed = bool(known_ms) and event.played_ms is not None
-        share = min(100, 100 * played_ms // known_ms) if known_ms and timed else 100 * (kind != SKIP)
-        artist_id, tags = (table.artist_of(row), table.tags_of(row)) if meta is not None else (None, ())
-        heard = Heard(event.track_id, artist_id, event.at_ms, kind, played_ms, share, mark, tags)
+        row = self.replica.table.add("t:" + event.track_id)
+        heard, timed = heard_of(event, mark, self.replica.table, row)
         context = event.context or NOWHERE
         offer = offer_of(event.position, context.surface)
         self.lesson.hear(listener, heard, row, context.hour, timed=timed, offer=offer)
-        if kind in (PLAY, SKIP) and _take_up(listener, event.track_id):
-            self.lesson.count(row, "successes", float(kind == PLAY))
+        if heard.kind in (PLAY, SKIP) and _take_up(listener, event.track_id):
+            self.lesson.count(row, "successes", float(heard.kind == PLAY))
         changed[listener.user_id] = listener
 
     def _note_offers(self, playlist: Playlist, record: Record, changed: dict[str, Listener]) -> None:
         if not any(slot.explored for slot in playlist.tracks):  # a refusal among them, which may stand under any key
             return
-        _owned(playlist, record)
+        owned(playlist, record.key)
         listener = self._listener(playlist.user_id, changed)
         for slot in playlist.tracks:
             offer = listener.offered.get(slot.track_id, "").removeprefix(TAKEN_UP)
@@ -221,7 +205,7 @@ class LearnerProcessor:
             changed.pop(user_id, None)
             erased.update(self.listeners.erase(user_id))
             return
-        message = _owned(decode(ProfileMessage, record.value), record)
+        message = owned(decode(ProfileMessage, record.value), record.key)
         listener = self._listener(message.user_id, changed)
         listener.introduce(
             Profile(message.country, message.age_band, message.favourite_tags, message.favourite_artists)
@@ -248,23 +232,6 @@ def _drifted(alarm: Alarm, partition: int, at_ms: int) -> str:
         f"learner {partition}: the log loss of {OBJECTIVES[alarm.place]} rose from {alarm.before:.3f} to {alarm.recently:.3f}, by events of "
         f"{at:%Y-%m-%d %H:%M:%S} UTC: what was learnt before counts less from now on"
     )
-
-
-def text_of(key: bytes, name: str) -> str:
-    """A key as text; MessageError where it is none."""
-    try:
-        return key.decode()
-    except UnicodeDecodeError as error:
-        raise MessageError(f"key {key[:32]!r}: expected a {name} in UTF-8") from error
-
-
-def _owned(message: M, record: Record) -> M:
-    """The message, where its key is its user_id: else another partition would own the same person."""
-    if not record.key or text_of(record.key, "user_id") != message.user_id:
-        raise MessageError(
-            f"{type(message).__name__}: key {record.key!r}, expected the message's user_id {message.user_id!r}"
-        )
-    return message
 
 
 def dead_letter(record: Record, partition: int, now_ms: int, reason: str) -> Output:

@@ -62,7 +62,7 @@ KINDS: dict[str, Kind] = {
     ),
     "serving": Kind(
         "`segue worker serving`",
-        reads=(PLAYLIST_REQUESTS, LISTENERS_CHANGELOG, TRACKS_CHANGELOG, RANKER_WEIGHTS, EXPERIMENTS),
+        reads=(PLAYLIST_REQUESTS, LISTENING_EVENTS, LISTENERS_CHANGELOG, TRACKS_CHANGELOG, RANKER_WEIGHTS, EXPERIMENTS),
         writes=(PLAYLISTS,),
         group="segue-serving",
     ),

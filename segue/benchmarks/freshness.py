@@ -1,8 +1,9 @@
 """Goal: how long from a play produced to the first playlist that reflects it, all on this machine, and from the 20th like of a brand-new
 track to the first playlist that holds it. Not a goal: throughput.
 
-A probe produces a play, waits until its listener's row is committed (the learner's part), then asks (the answer's part) until the answer
-reflects the play (what is left is the follower's part). Beside it a steady load of plays of other listeners runs.
+A probe produces a play, waits until the broker has it (the produce part), then asks (the answer part) until an answer reflects the play (what is
+left is the follower's part: the serving worker had not read it yet). When the learner has committed its listener's row is measured beside that:
+no playlist waits for it. Beside the probes a steady load of plays of other listeners runs.
 """
 
 import asyncio
@@ -74,6 +75,7 @@ async def measure_freshness(
     return {
         "p50_ms": percentile(prober.round_trip, 50),
         "p99_ms": percentile(prober.round_trip, 99),
+        "produce_p50_ms": percentile(prober.produce, 50),
         "learner_p50_ms": percentile(prober.learner, 50),
         "learner_p99_ms": percentile(prober.learner, 99),
         "follower_p50_ms": percentile(prober.follower, 50),
@@ -101,6 +103,7 @@ class _Prober:
     def __init__(self, settings: Settings, client: SegueClient, catalogue: Catalogue) -> None:
         self.settings, self.client, self.catalogue = settings, client, catalogue
         self.round_trip: deque[float] = deque(maxlen=100_000)
+        self.produce: deque[float] = deque(maxlen=100_000)
         self.learner: deque[float] = deque(maxlen=100_000)
         self.follower: deque[float] = deque(maxlen=100_000)
         self.answer: deque[float] = deque(maxlen=100_000)
@@ -139,17 +142,19 @@ class _Prober:
         self._waiting[user_id] = (expected, visible)
         began = time.perf_counter()
         await self.client.produce(self._play(user_id, self.catalogue.tracks[number % 500].track_id, "play"))
-        committed = await visible
+        await self.client.flush()
+        produced = time.perf_counter()
         while True:
             asked = time.perf_counter()
             playlist = await self.client.playlist(request_for(user_id))
             answered = time.perf_counter()
             if playlist.seen_events >= expected:
                 break
-        self.learner.append((committed - began) * 1e3)
+        self.produce.append((produced - began) * 1e3)
+        self.follower.append((asked - produced) * 1e3)
         self.answer.append((answered - asked) * 1e3)
-        self.follower.append((asked - committed) * 1e3)
         self.round_trip.append((answered - began) * 1e3)
+        self.learner.append((await visible - began) * 1e3)
 
     async def new_track(self, number: int) -> float:
         """Milliseconds from the 20th like of a brand-new track to the first playlist that holds it."""

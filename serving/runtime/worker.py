@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,7 +21,8 @@ from aiokafka.errors import CommitFailedError
 from online_models.listeners import Audience
 from serving.radio import Radio
 from serving.replica import Replica
-from streams.messages import MessageError, Playlist, PlaylistRequest, decode, encode
+from serving.runtime.event_reader import EventReader
+from streams.messages import MessageError, Playlist, PlaylistRequest, decode, encode, owned
 from streams.runtime.access import check_rights
 from streams.runtime.admin import count_partitions
 from streams.runtime.cold_rows import ColdRowsError, RowSpace
@@ -34,6 +35,7 @@ from streams.runtime.transport import leave_when_stopped
 from streams.topics import (
     EXPERIMENTS,
     LISTENERS_CHANGELOG,
+    LISTENING_EVENTS,
     PLAYLIST_REQUESTS,
     PLAYLISTS,
     RANKER_WEIGHTS,
@@ -60,6 +62,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         shelves = RowSpace(settings.listener_rows_mb << 20)
         self._replica = Replica(listeners=Audience(shelves=shelves))
         self._radio = Radio(self._replica)
+        self._marks: dict[int, int] = {}  # by partition, how far its rows have read the events
         self._answered_to: dict[TopicPartition, int] = {}  # the offset after the last that was answered
         self._committed: dict[TopicPartition, int] = {}
         self._stopping = False
@@ -79,11 +82,13 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             EXPERIMENTS.name: range(counts["single"]),
         }
         self._tracks = Follower(settings, everything, self._replica.apply, failed=end_process)
-        self._listeners = Follower(settings, {}, self._replica.apply, failed=end_process)
-        self._clients.push_async_callback(self._tracks.stop)
-        self._clients.push_async_callback(self._listeners.stop)
+        self._listeners = Follower(settings, {}, self._replica.apply, failed=end_process, marked=self._take_marks)
+        self._events = EventReader(settings, self._replica.pending)
+        for each in (self._tracks, self._listeners, self._events):
+            self._clients.push_async_callback(each.stop)
         await self._tracks.start()
         await self._listeners.start()
+        await self._events.start()
         self._producer = AIOKafkaProducer(**settings.client(), enable_idempotence=True)
         self._clients.push_async_callback(self._producer.stop)
         await self._producer.start()
@@ -106,7 +111,10 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._assigned.wait()
         self._tasks = [
             asyncio.create_task(self._guard(loop()))
-            for loop in (self._answer_requests, self._follow_tracks, self._watch_index, self._commit_now_and_then)
+            for loop in (
+                *(self._answer_requests, self._events.run, self._follow_tracks, self._watch_index),
+                self._commit_now_and_then,
+            )
         ]
 
     async def stop(self) -> None:
@@ -139,9 +147,14 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._replica.listeners.keep_only(partitions)
         await self._listeners.assign(LISTENERS_CHANGELOG.name, partitions)
         await self._listeners.caught_up()
+        await self._events.assign(partitions, self._marks)
         self._answered_to.clear()  # what was in hand of partitions that went and came back
         self._known.set()
         self._assigned.set()
+
+    def _take_marks(self, partition: int, marks: Mapping[str, int]) -> None:
+        self._marks[partition] = marks.get(LISTENING_EVENTS.name, 0)
+        self._replica.learnt(partition, self._marks[partition])
 
     async def _guard(self, loop: Any) -> None:
         try:
@@ -224,11 +237,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         now_ms = self._clock_ms()
         waited_ms = max(0.0, now_ms - record.timestamp)
         try:
-            request = decode(PlaylistRequest, record.value)
-            if record.key is None or record.key != request.user_id.encode():
-                raise MessageError(
-                    f"PlaylistRequest: key {record.key!r}, expected the message's user_id {request.user_id!r}"
-                )
+            request = owned(decode(PlaylistRequest, record.value), record.key)
         except MessageError as error:
             return refusal(record.key, record.value, str(error), int(now_ms))
         at_ms = request.at_ms if request.at_ms is not None else int(now_ms)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.runtime.access import AccessError, refused
@@ -17,6 +18,7 @@ from streams.steps import WATERMARK
 log = logging.getLogger(__name__)
 Rows = Sequence[tuple[bytes, bytes | None]]
 Apply = Callable[[str, int, Rows], None]
+Marked = Callable[[int, Mapping[str, int]], None]
 SLICE = 500  # rows applied before others may run
 
 
@@ -25,6 +27,7 @@ class Follower:
 
     topics : partitions by logical topic
     failed : called where it cannot go on; without it the next `caught_up` or `check` raises
+    marked : called with a partition and the watermarks that its rows have come to, once those are applied; of one topic that has them
     """
 
     def __init__(
@@ -34,9 +37,10 @@ class Follower:
         apply: Apply,
         *,
         failed: Callable[[], None] | None = None,
+        marked: Marked | None = None,
     ) -> None:
         self.settings, self.rows = settings, 0
-        self._apply, self._failed = apply, failed
+        self._apply, self._failed, self._marked = apply, failed, marked
         self._error: Exception | None = None
         self._wanted = {
             TopicPartition(settings.topic(topic), number) for topic, numbers in topics.items() for number in numbers
@@ -152,6 +156,8 @@ class Follower:
                 return
             part = records[start : start + SLICE]
             self._apply(topic, tp.partition, [(each.key, each.value) for each in part if each.key != WATERMARK])  # type: ignore[attr-defined]
+            if self._marked is not None and (marks := [each.value for each in part if each.key == WATERMARK]):  # type: ignore[attr-defined]
+                self._marked(tp.partition, msgspec.msgpack.decode(marks[-1], type=dict[str, int]))
             self.rows += len(part)
             self._newest_ms = part[-1].timestamp  # type: ignore[attr-defined]
             await asyncio.sleep(0)

@@ -166,6 +166,20 @@ async def test_request_that_waited_for_a_worker_is_answered_by_the_first_that_co
 
 
 @pytest.mark.kafka
+async def test_playlist_reflects_what_no_learner_has_committed(settings: Settings, tmp_path: Path) -> None:
+    async with SegueClient(settings) as client:
+        await client.produce(play("ann", 0, "t1"))
+        await client.flush()  # before the worker comes: it begins where the rows have read to
+        async with RunningCluster(tmp_path, [].append, settings=settings, workers=("serving",)):
+            assert (await answer_of(client, "ann", 1)).error is None
+            await client.produce(play("ann", 1, "t2"))
+            await client.produce(play("ann", 0, "t1"))  # again
+            await client.produce(play("ann", 2, "t3"))
+
+            assert (await answer_of(client, "ann", 3)).seen_events == 3
+
+
+@pytest.mark.kafka
 async def test_answer_that_does_not_come_is_said_with_what_to_do(settings: Settings) -> None:
     async with SegueClient(settings) as client:
         with pytest.raises(SituationError, match="is a serving worker running"):

@@ -282,3 +282,13 @@ class Listeners:
 
     async def stop(self) -> None:
         self.stopped = True
+
+
+class Events:
+    """A reader of events; assigned : with the marks that were known then."""
+
+    def __init__(self) -> None:
+        self.assigned: list[tuple[set[int], dict[int, int]]] = []
+
+    async def assign(self, partitions: Collection[int], marks: Mapping[int, int]) -> None:
+        self.assigned.append((set(partitions), dict(marks)))

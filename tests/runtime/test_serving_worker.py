@@ -11,7 +11,18 @@ from aiokafka.errors import CommitFailedError
 
 from serving.runtime.worker import BATCH, ServingWorker
 from streams.runtime.exits import FAILED
-from tests.runtime.fakes import DEADLINE_S, SETTINGS, Ended, Listeners, Producer, Rec, RequestConsumer, turns, until
+from tests.runtime.fakes import (
+    DEADLINE_S,
+    SETTINGS,
+    Ended,
+    Events,
+    Listeners,
+    Producer,
+    Rec,
+    RequestConsumer,
+    turns,
+    until,
+)
 
 P0, P1 = TopicPartition("p-playlist-requests", 0), TopicPartition("p-playlist-requests", 1)
 
@@ -32,9 +43,9 @@ class World:
     def __init__(self, *assigned: TopicPartition) -> None:
         self.worker: Any = ServingWorker(SETTINGS, clock_ms=lambda: 1000.0)
         self.consumer, self.producer, self.listeners = RequestConsumer(assigned), Producer(), Listeners()
-        self.tracks = Listeners()
+        self.tracks, self.events = Listeners(), Events()
         self.worker._consumer, self.worker._producer = self.consumer, self.producer
-        self.worker._listeners, self.worker._tracks = self.listeners, self.tracks
+        self.worker._listeners, self.worker._tracks, self.worker._events = self.listeners, self.tracks, self.events
         for stop in (self.tracks.stop, self.listeners.stop, self.producer.stop, self.worker._leave):
             self.worker._clients.push_async_callback(stop)
         self.sent = self.producer.sent
@@ -237,6 +248,20 @@ async def test_listeners_of_other_partitions_are_let_go() -> None:
         await world.assign(P1)
 
         assert set(world.worker._replica.listeners.partitions) == {1}
+
+
+async def test_events_are_read_from_where_the_rows_have_come_to_once_those_are_known() -> None:
+    async with answering(P0) as world:
+        world.listeners.known.clear()
+        assigning = asyncio.create_task(world.assign(P0, P1))
+        await turns()
+        assert world.events.assigned == []
+        world.worker._take_marks(0, {"listening-events": 7, "listeners": 9})
+        world.worker._take_marks(1, {"listeners": 9})
+        world.listeners.known.set()
+        await assigning
+
+        assert world.events.assigned == [({0, 1}, {0: 7, 1: 0})]
 
 
 @asynccontextmanager

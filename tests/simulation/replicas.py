@@ -20,6 +20,7 @@ def unequal_replicas(log: Log, serving: Sequence[Serving]) -> list[str]:
     wrong = list[str]()
     for number, each in enumerate(serving):
         assert each.followed == fresh.followed, "both have read everything"
+        wrong += [f"serving {number} holds {len(each.replica.pending)} pending events"] * bool(each.replica.pending)
         wrong += [f"serving {number} holds other {what}" for what in _unequal(each.replica, fresh.replica)]
     return wrong
 

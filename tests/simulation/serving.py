@@ -1,20 +1,27 @@
-"""A serving worker in miniature: it follows the changelogs, answers, and is checked against what the rows that it has read say."""
+"""A serving worker in miniature: it follows changelogs and events, answers, and is checked against what the rows that it has read say."""
 
+import contextlib
 from collections import defaultdict
 
 import msgspec
 
+from online_models.hearing import heard_of, mark_of
 from online_models.index.exact import ExactIndex
+from online_models.listener import Listener
 from online_models.listener_rows import CHOICES, Choices, body_of
 from online_models.listeners import Audience
 from online_models.track import CATALOGUE, TrackTable
+from serving.pending import PendingEvent
 from serving.radio import Radio
 from serving.replica import Replica
+from streams.messages import MessageError, event_of
+from streams.partitioning import partition_of
 from streams.steps import WATERMARK
-from streams.topics import LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS_CHANGELOG
+from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS, RANKER_WEIGHTS, TRACKS_CHANGELOG
 from tests.builders import request
 from tests.simulation.log import Log
-from tests.simulation.process import BOUNDS, DIMS, EVENTS_MAX
+from tests.simulation.process import BOUNDS, DIMS, EVENTS_MAX, NOW_MS
+from tests.simulation.workload import LEARNERS
 
 SURFACES = ("next-up", "daily-mix", "discover-weekly", "radio")
 LATE_MS = (0.0, 0.0, 120.0, 200.0)  # of a deadline of 250: every level of the ladder answers
@@ -32,17 +39,28 @@ class Serving:
         self.replica = Replica(TrackTable(dims=DIMS), index=index, listeners=listeners, refresh_ticks=1)
         self.radio = Radio(self.replica)
         places = [(topic.name, number) for topic in (LISTENERS_CHANGELOG, RANKER_WEIGHTS) for number in range(learners)]
+        places += [(LISTENING_EVENTS.name, number) for number in range(learners)]
         self.followed = dict.fromkeys([*places, *((TRACKS_CHANGELOG.name, number) for number in range(keepers))], 0)
+        for number in range(learners):
+            self.replica.pending.begin(number, 0, 0)
         self.listed = set[str]()
         self.blocked: defaultdict[str, set[str]] = defaultdict(set)
 
     def follow(self, place: tuple[str, int], limit: int) -> None:
-        """Take up to `limit` rows of a partition."""
+        """Take up to `limit` rows, or events, of a partition."""
         records, self.followed[place] = self.log.read(*place, self.followed[place], limit)
+        if place[0] == LISTENING_EVENTS.name:
+            events = [PendingEvent(each.offset, each.key, each.value, NOW_MS) for each in records]
+            self.replica.pending.take(place[1], events)
+            return
         rows = [(each.key or b"", each.value) for each in records if each.key != WATERMARK]
         self.replica.apply(*place, rows)
         for key, value in rows:
             self._note(place[0], key, value)
+        marks = [each.value or b"" for each in records if each.key == WATERMARK]
+        if marks and place[0] == LISTENERS_CHANGELOG.name:
+            seen = msgspec.msgpack.decode(marks[-1], type=dict[str, int])
+            self.replica.learnt(place[1], seen.get(LISTENING_EVENTS.name, 0))
         self.replica.tick()
 
     def _note(self, topic: str, key: bytes, value: bytes | None) -> None:
@@ -58,6 +76,22 @@ class Serving:
         for place in self.followed:
             self.follow(place, 1 << 60)
 
+    def unforeseen(self, user_id: str) -> list[str]:
+        """Where a listener is not as their rows and what is pending after them say, read anew."""
+        here, waiting = self.replica.listener(user_id), self.replica.pending.of(user_id.encode())
+        if len(waiting) > here.marks_max // 2:
+            return []
+        number = partition_of(user_id.encode(), LEARNERS)
+        listeners = self.replica.listeners.partitions.get(number)
+        anew = Listener.restore(user_id, {}.get if listeners is None else listeners.rows.get, **BOUNDS)
+        for pending in waiting:
+            with contextlib.suppress(MessageError):
+                told = event_of(pending.key, pending.value, NOW_MS)
+                if not anew.knows(mark_of(told.event_id)):
+                    anew.foresee(heard_of(told, mark_of(told.event_id), self.replica.table, 0)[0])
+        same = _told(here) == _told(anew)
+        return [] if same else [f"{user_id} is {_told(here)}, not {_told(anew)} as rows and pending events say"]
+
     def ask(self, user_id: str, at_ms: int) -> list[str]:
         """What is wrong with an answer."""
         self.asked += 1
@@ -71,3 +105,9 @@ class Serving:
             "blocked": set(slate) & self.blocked[user_id],
         }
         return [f"{surface} for {user_id} holds {what} {tracks}" for what, tracks in wrong.items() if tracks]
+
+
+def _told(listener: Listener) -> tuple[object, ...]:
+    """What does not depend on the catalogue, which may have changed since an event was foreseen."""
+    history = [(each.track_id, each.kind, each.at_ms, each.mark) for each in listener.history]
+    return listener.counts, history, listener.heard, list(listener.marks), list(listener.liked), list(listener.blocked)

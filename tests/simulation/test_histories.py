@@ -12,6 +12,7 @@ from online_models.listener import Listener
 from online_models.listeners import Listeners
 from online_models.ranker import Ranker
 from serving.filters import FILTERS
+from serving.pending import PendingEvents
 from serving.radio import Radio
 from serving.replica import Replica
 from streams.keeper import KeeperProcessor
@@ -26,6 +27,7 @@ from tests.simulation.world import World
 SEEDS = [*range(HISTORIES), *(seed for seed in FAILED_ONCE if seed >= HISTORIES)]
 HAPPENED = (
     *("crashes", "fenced", "killed", "taken over", "rewound", "lost", "repeated", "poisoned", "compacted", "asked"),
+    "foreseen",
     *("crash", "refuse", "expire", "seize"),
 )
 
@@ -52,12 +54,12 @@ def test_a_calm_history_comes_to_what_one_counts_by_hand(number: int) -> None:
 
     assert [*by_hand(seen, world.workload), *conserved(world, seen)] == []
     assert world.wrong == []
-    assert {name for name, times in world.times.items() if times} == {"asked"}
+    assert {name for name, times in world.times.items() if times} <= {"asked", "foreseen"}
 
 
 @pytest.mark.parametrize("fault", HAPPENED)
 def test_histories_hold_every_fault(fault: str) -> None:
-    worlds = [lived(seed) for seed in range(4)]
+    worlds = [lived(seed) for seed in range(8)]
 
     assert sum(world.times[fault] for world in worlds) > 0
 
@@ -166,6 +168,27 @@ def test_the_checker_notices_removed_tracks_in_a_slate(monkeypatch: pytest.Monke
     monkeypatch.setattr(Replica, "_take_tracks", keep_all)
 
     assert any("holds unknown or removed" in each for each in _noticed())
+
+
+@pytest.mark.usefixtures("known")
+def test_the_checker_notices_events_that_stay_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PendingEvents, "learnt", lambda *_: [])
+
+    assert any("pending events" in each for each in _noticed())
+
+
+@pytest.mark.usefixtures("known")
+def test_the_checker_notices_a_worker_that_waits_for_the_learner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Replica, "listener", lambda self, user_id: self.listeners.get(user_id))
+
+    assert any("as rows and pending events say" in each for each in _noticed())
+
+
+@pytest.mark.usefixtures("known")
+def test_the_checker_notices_a_worker_that_does_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Listener, "refresh", lambda *_: None)
+
+    assert any("holds other memories" in each for each in _noticed())
 
 
 @pytest.mark.usefixtures("known")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from online_models.ranker import OBJECTIVES
-from streams.topics import TRACK_DELTAS
+from streams.topics import LISTENING_EVENTS, TRACK_DELTAS
 from tests.simulation.bounds import exceeded
 from tests.simulation.faults import CALM, IN_COMMIT, Faults
 from tests.simulation.log import FencedError, Log
@@ -193,8 +193,12 @@ class World:
     def _serve(self) -> None:
         """Some rows reach a serving worker, which may be asked before it has read on."""
         serving = self.rng.choice(self.serving)
-        for place in self.rng.sample(list(serving.followed), 3):
+        events = LISTENING_EVENTS.name, self.rng.randrange(LEARNERS)  # which it reads ahead of the learners
+        for place in [events, *self.rng.sample(list(serving.followed), 3)]:
             serving.follow(place, self.rng.choice([1, 7, 1000]))
+        user = self.rng.choice(USERS)
+        self.wrong += serving.unforeseen(user)
+        self.times["foreseen"] += serving.replica.listener(user).ahead > 0
         if self.rng.random() < 0.3:
             self._ask(serving, self.rng.choice(USERS))
 

@@ -13,8 +13,8 @@ from online_models.listener_rows import KIND_CODE, KINDS
 from online_models.ranker import OBJECTIVES, Ranker, decode_block
 from streams.deltas import apply_delta, decode_delta
 from streams.lesson import LIKE_SAMPLE
-from streams.messages import Playlist, Profile
-from streams.processor import FUTURE_MS_MAX, LearnerMeta, LearnerProcessor
+from streams.messages import FUTURE_MS_MAX, Playlist, Profile
+from streams.processor import LearnerMeta, LearnerProcessor
 from streams.steps import Step, next_step
 from streams.topics import DEAD_LETTERS, LISTENERS, LISTENING_EVENTS, PLAYLISTS, RANKER_WEIGHTS, TRACK_DELTAS
 from streams.unsent import UNSENT

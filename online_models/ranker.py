@@ -243,10 +243,12 @@ def _inverse(value: bytes) -> Doubles:
     check_version(value)
     row = msgspec.msgpack.decode(value[1:], type=Curvature)
     size, known = len(row.features), {name: place for place, name in enumerate(row.features)}
-    theirs = np.zeros((size, size))
+    theirs: Doubles = np.zeros((size, size))
+    rows, columns = np.triu_indices(size)
+    theirs[rows, columns] = theirs[columns, rows] = np.frombuffer(row.inverse, np.float32)
+    if tuple(row.features) == FEATURES:
+        return theirs
     ours: Doubles = np.eye(len(FEATURES)) / EPS
-    theirs[np.triu_indices(size)] = np.frombuffer(row.inverse, np.float32)
-    theirs = np.triu(theirs) + np.triu(theirs, 1).T
     kept = [place for place, name in enumerate(FEATURES) if name in known]
     at = [known[FEATURES[place]] for place in kept]
     ours[np.ix_(kept, kept)] = theirs[np.ix_(at, at)]

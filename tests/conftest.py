@@ -1,6 +1,7 @@
 """The embedded Apache Kafka of a test session, and topics of a test's own on it; which tests go first, and which together."""
 
 import asyncio
+import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """The process that distributes the tests has more to do."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Distributing(config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What collecting makes stays to the end: no garbage collection looks at it, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -87,9 +87,22 @@ def read(path: Path) -> Module:
             owner = node.value.id if isinstance(node.value, ast.Name) else getattr(node.value, "attr", "")
             module.attributes.add(f"{owner}.{node.attr}")
         elif isinstance(node, ast.Call):
-            named = [(each.arg or "", ast.unparse(each.value)) for each in node.keywords]
-            module.calls.append(Call(node.lineno, ast.unparse(node.func), len(node.args), named))
+            named = [(each.arg or "", written(each.value)) for each in node.keywords]
+            module.calls.append(Call(node.lineno, written(node.func), len(node.args), named))
     return module
+
+
+def written(node: ast.expr) -> str:
+    """The source of an expression; that of names, which most are, without the unparser, which takes longer than all rules."""
+    match node:
+        case ast.Name(name):
+            return name
+        case ast.Attribute(owner, name):
+            return f"{written(owner)}.{name}"
+        case ast.Constant(value) if value is None or isinstance(value, (bool, int, str)):
+            return repr(value)
+        case _:
+            return ast.unparse(node)
 
 
 def calls(paths: list[Path], chosen: Callable[[Call], bool]) -> list[str]:
@@ -133,9 +146,12 @@ def test_the_core_knows_no_clock_no_chance_and_no_kafka() -> None:
 def test_nothing_is_pickled() -> None:
     picklers = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 
-    assert [name_of(path) for path in [*MODULES, *TESTS] if read(path).imported & picklers] == []
+    named = [path for path in [*MODULES, *TESTS] if any(word in path.read_text() for word in picklers)]
+
+    assert Path(__file__) in named
+    assert [name_of(path) for path in named if read(path).imported & picklers] == []
     # numpy's own way to read one
-    assert calls([*MODULES, *TESTS], lambda call: ("allow_pickle", "True") in call.named) == []
+    assert calls(named, lambda call: ("allow_pickle", "True") in call.named) == []
 
 
 def test_nothing_that_is_read_is_run() -> None:

@@ -31,7 +31,7 @@ def test_popular_track_scores_higher_by_the_log_of_how_often_it_is_heard(uniform
     tower, rng = TwoTower(table, uniform=uniform, hard=hard, l2=0.0, seed=1), np.random.default_rng(2)
     often = np.repeat([9.0, 1.0], 50) / 500  # half of the tracks is heard nine times as often as the other half
     table.counts[rows, COLUMN["plays"]] = 1e6 * often
-    for _ in range(300):
+    for _ in range(150):
         tower.learn_many(np.repeat(rows[:1, None], 16, axis=0), rows[rng.choice(100, 16, p=often)])
     scores = tower.score_many(rows[:1], rows)
 

@@ -32,8 +32,9 @@ async def running(store: MemoryStore, group: Group | None = None, **given: Any) 
     try:
         yield partition
     finally:
-        partition._task.cancel()
-        await asyncio.wait([partition._task])
+        while not partition._task.done():  # `wait_for` of Python 3.11 loses a cancellation as what it waits for comes
+            partition._task.cancel()
+            await asyncio.wait([partition._task], timeout=0.1)
         if not partition._task.cancelled():
             partition._task.exception()
 

@@ -1,6 +1,7 @@
 """Where rows go when the number of partitions changes, and what is made anew: without a Kafka."""
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -35,6 +36,7 @@ def owned(partition: int, partitions: int = 3) -> list[str]:
     return [user for user in USERS if partition_of(user.encode(), partitions) == partition]
 
 
+@cache
 def rows_of(partition: int) -> dict[bytes, bytes]:
     """The live rows of a learner partition after 40 plays and a like of each of its users."""
     one, rows = learner(partition=partition), dict[bytes, bytes | None]()

@@ -1,5 +1,7 @@
 """What negatives are worth: models that differ in them alone, and weights of channels that are learnt from them."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -10,15 +12,15 @@ from segue.evaluation.scenarios.gains import add_gains
 from segue.evaluation.scenarios.scenario import Report
 from streams.messages import ListeningEvent, Track
 
-TRACKS, LISTENERS = 60, 200
+TRACKS, LISTENERS = 60, 100
 
 
 def play(user: int, track: int, n: int) -> ListeningEvent:
     return ListeningEvent(f"{user}-{n}", n, str(user), f"t{track}", "play")
 
 
-@pytest.fixture
-def taught() -> Negatives:
+@pytest.fixture(scope="module", name="once")
+def _once() -> Negatives:
     """Each listener goes on from some track to the one after it."""
     negatives = Negatives([Track(f"t{n}", f"Track {n}") for n in range(TRACKS)], seed=1, batch=16)
     rng = np.random.default_rng(1)
@@ -27,6 +29,11 @@ def taught() -> Negatives:
         for n in range(10):
             negatives.learn(play(user, (begin + n) % TRACKS, n))
     return negatives
+
+
+@pytest.fixture
+def taught(once: Negatives) -> Negatives:
+    return deepcopy(once)
 
 
 def test_every_kind_learns_what_comes_next(taught: Negatives) -> None:

@@ -10,13 +10,14 @@ from streams.messages import Context, ListeningEvent
 from tests.builders import NOW_MS, track
 
 SKIPPED = {0: 0.2, 9: 0.7}  # of either track, by where it stood
+STEPS = 40
 
 
 def skips_of(*, told: bool) -> "list[float]":
     """What is predicted of t1, which mostly stood first, and of t2, which mostly stood tenth, for somebody new."""
-    rng, cluster = np.random.default_rng(5), LocalCluster(seed=1, flush_every=1, dims=8)
+    rng, cluster = np.random.default_rng(5), LocalCluster(seed=1, flush_every=STEPS, dims=8)
     cluster.list_tracks([track("t1"), track("t2", "a2")])
-    for step in range(40):
+    for step in range(STEPS):
         events = []
         for number in range(50):
             track_id = f"t{1 + number % 2}"

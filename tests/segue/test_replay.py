@@ -21,11 +21,11 @@ MINUTE_MS = 60_000
 
 @cache
 def made_up_log() -> tuple[list[ListeningEvent], list[Track]]:
-    """About 300 events of six listeners."""
+    """About 190 events of six listeners."""
     catalogue = make_catalogue(3, tracks=60, artists=12)
     listeners = [SimulatedListener(f"u{number}", catalogue, seed=3) for number in range(6)]
     events = list[ListeningEvent]()
-    for turn in range(48):
+    for turn in range(30):
         for number, listener in enumerate(listeners):
             at_ms = NOW_MS - 30 * 86_400_000 + (6 * turn + number) * 4 * MINUTE_MS
             events += listener.hear(listener.pick(), at_ms)
@@ -82,7 +82,7 @@ def test_the_last_step_may_be_short() -> None:
 def test_every_event_is_seen_and_every_play_or_skip_is_predicted() -> None:
     events, tracks = made_up_log()
 
-    assert replayed().events == len(events) > 280
+    assert replayed().events == len(events) > 170
     assert replayed().skipped == [each.kind == "skip" for each in events if each.kind in ("play", "skip")]
     assert len(replayed().predicted) == len(replayed().skipped)
     assert (replayed().catalogue, replayed().dead_letters) == (len(tracks), 0)
@@ -100,13 +100,13 @@ def test_every_method_names_a_place_for_every_target() -> None:
 def test_a_prediction_depends_on_nothing_that_comes_after_it() -> None:
     events, tracks = made_up_log()
     heard = [number for number, each in enumerate(events) if each.kind in ("play", "skip")]
-    cut = heard[120]
+    cut = heard[100]
     changed = msgspec.structs.replace(events[cut], kind="play" if events[cut].kind == "skip" else "skip")
 
     other = replay([*events[:cut], changed, *events[cut + 1 :]], tracks, ask_every=0)
 
-    assert replayed().predicted[:121] == other.predicted[:121]
-    assert replayed().predicted[121:] != other.predicted[121:]
+    assert replayed().predicted[:101] == other.predicted[:101]
+    assert replayed().predicted[101:] != other.predicted[101:]
 
 
 def test_a_list_depends_on_nothing_that_comes_after_the_question() -> None:

@@ -30,8 +30,8 @@ needs_lightgbm = pytest.mark.skipif(not installed("lightgbm"), reason="the extra
 needs_vowpal_wabbit = pytest.mark.skipif(not installed("vowpalwabbit"), reason="the extra `peers` is not installed")
 
 
-@pytest.fixture
-def listens(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def listens(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made up: everybody skips the first eight of twenty tracks; some plays are liked."""
     rng = np.random.default_rng(1)
     events = list[ListeningEvent]()
@@ -41,9 +41,14 @@ def listens(tmp_path: Path) -> Path:
         events.append(ListeningEvent(f"e{n}", at_ms, user, f"t{track}", kind, played_ms))  # type: ignore[arg-type]
         if n % 50 == 0:
             events.append(ListeningEvent(f"l{n}", at_ms + 1, user, f"t{track}", "like"))
-    path = tmp_path / "listens.jsonl"
+    path = tmp_path_factory.mktemp("skips") / "listens.jsonl"
     path.write_bytes(b"\n".join(msgspec.json.encode(event) for event in events))
     return path
+
+
+@pytest.fixture(scope="module", name="report")
+def _report(listens: Path) -> Report:
+    return run(listens)
 
 
 def run(path: Path, *, peers: bool = False) -> Report:
@@ -68,8 +73,8 @@ def refit(log: SkipLog) -> Doubles:
     return light_gbm(log, 1, 1, lambda *_: None)
 
 
-def test_segue_beats_the_base_rate_where_tracks_tell(listens: Path) -> None:
-    figures = run(listens).figures
+def test_segue_beats_the_base_rate_where_tracks_tell(report: Report) -> None:
+    figures = report.figures
 
     assert (figures["plays"], figures["listeners"], figures["events"]) == (PLAYS, LISTENERS, PLAYS + 8)
     assert {each.name for each in WATCHED["skips"]} <= figures.keys()
@@ -79,9 +84,10 @@ def test_segue_beats_the_base_rate_where_tracks_tell(listens: Path) -> None:
     assert 0.0 <= float(figures["like_calibration_error"]) < 0.1
 
 
-def test_it_says_the_same_twice(listens: Path) -> None:
+def test_it_says_the_same_twice(report: Report, listens: Path) -> None:
     first, second = (
-        {name: value for name, value in run(listens).figures.items() if not name.endswith("_us")} for _ in range(2)
+        {name: value for name, value in each.figures.items() if not name.endswith("_us")}
+        for each in (report, run(listens))
     )
 
     assert json.dumps(first) == json.dumps(second)
@@ -173,12 +179,12 @@ def test_one_listener_resampled_is_all_there_is() -> None:
     assert drawn["ece"] == pytest.approx(calibration_error(predicted, log.skipped), abs=1e-3)
 
 
-@pytest.mark.parametrize("package", ["lightgbm", "vowpalwabbit"])
-def test_a_peer_that_is_not_installed_is_told(package: str, listens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peers_that_are_not_installed_are_told(listens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("segue.evaluation.scenarios.skips.installed", lambda name: False)
     report = run(listens, peers=True)
 
-    assert any(note.startswith(f"{package} is not installed") for note in report.notes)
+    for package in ("lightgbm", "vowpalwabbit"):
+        assert any(note.startswith(f"{package} is not installed") for note in report.notes)
     assert "lightgbm_auc" not in report.figures
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -413,13 +414,25 @@ def test_objectives_and_scores_come_with_a_ranked_place() -> None:
 # --- experiments
 
 
-def arms_of(cluster: LocalCluster, users: int) -> list[str | None]:
-    return [ask(cluster, request(f"x{number}", size=1)).arms.get("x") for number in range(users)]
+LISTENERS = 2000
+
+
+def arms_of(cluster: LocalCluster) -> list[dict[str, str]]:
+    """The arms of many listeners, who are not answered."""
+    return [cluster.radio._surface(request(f"x{number}"))[1] for number in range(LISTENERS)]
+
+
+@pytest.fixture(scope="module", name="small_world")
+def _small_world() -> LocalCluster:
+    return world_of(*(track(f"t{n}", f"a{n % 2}") for n in range(12)), events=[event(KNOWN, "t1"), event(KNOWN, "t3")])
 
 
 @pytest.fixture(name="small")
-def _small() -> LocalCluster:
-    return world_of(*(track(f"t{n}", f"a{n % 2}") for n in range(12)), events=[event(KNOWN, "t1"), event(KNOWN, "t3")])
+def _small(small_world: LocalCluster) -> Iterator[LocalCluster]:
+    """A world of few tracks, whose experiments end with the test."""
+    yield small_world
+    for name in list(small_world.replica.experiments):
+        experiment(small_world, name, None)
 
 
 def test_an_arm_changes_the_settings_of_its_listeners(small: LocalCluster) -> None:
@@ -436,19 +449,22 @@ def test_an_arm_changes_the_settings_of_its_listeners(small: LocalCluster) -> No
 def test_a_listener_keeps_the_arm(small: LocalCluster) -> None:
     experiment(small, "x", Experiment("x", "l", {"a": 0.5, "b": 0.5}))
 
-    assert arms_of(small, 30) == arms_of(small, 30)
+    first, again = ([ask(small, request(f"x{n}", size=1)).arms for n in range(30)] for _ in range(2))
+
+    assert first == again == arms_of(small)[:30]
+    assert {each["x"] for each in first} == {"a", "b"}
 
 
 def test_arms_get_their_share_of_the_listeners(small: LocalCluster) -> None:
     experiment(small, "x", Experiment("x", "l", {"a": 0.25, "b": 0.5}))
 
-    arms = arms_of(small, 300)
+    arms = [each.get("x") for each in arms_of(small)]
 
-    shares = {arm: arms.count(arm) / 300 for arm in ("a", "b", None)}
+    shares = {arm: arms.count(arm) / LISTENERS for arm in ("a", "b", None)}
     assert shares == {
-        "a": pytest.approx(0.25, abs=0.07),
-        "b": pytest.approx(0.5, abs=0.07),
-        None: pytest.approx(0.25, abs=0.07),
+        "a": pytest.approx(0.25, abs=0.03),
+        "b": pytest.approx(0.5, abs=0.03),
+        None: pytest.approx(0.25, abs=0.03),
     }
 
 
@@ -456,21 +472,20 @@ def test_layers_cut_the_listeners_independently(small: LocalCluster) -> None:
     experiment(small, "x", Experiment("x", "one", {"a": 0.5}))
     experiment(small, "y", Experiment("y", "two", {"a": 0.5}))
 
-    arms = [ask(small, request(f"x{number}", size=1)).arms for number in range(200)]
-
-    both = sum(len(each) == 2 for each in arms)
-    assert 25 < both < 75
+    both = sum(len(each) == 2 for each in arms_of(small))
+    assert both / LISTENERS == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_listener_is_in_one_experiment_of_a_layer_at_most(small: LocalCluster) -> None:
     experiment(small, "x", Experiment("x", "l", {"a": 0.3, "b": 0.2}))
     experiment(small, "y", Experiment("y", "l", {"a": 0.4}))
 
-    arms = [ask(small, request(f"x{number}", size=1)).arms for number in range(300)]
+    arms = arms_of(small)
 
     assert max(len(each) for each in arms) == 1
-    shares = [sum(each.get(name) == arm for each in arms) / 300 for name, arm in (("x", "a"), ("x", "b"), ("y", "a"))]
-    assert shares == pytest.approx([0.3, 0.2, 0.4], abs=0.07)
+    places = (("x", "a"), ("x", "b"), ("y", "a"))
+    shares = [sum(each.get(name) == arm for each in arms) / LISTENERS for name, arm in places]
+    assert shares == pytest.approx([0.3, 0.2, 0.4], abs=0.03)
 
 
 def test_an_experiment_that_ended_changes_nothing_any_more(small: LocalCluster) -> None:

@@ -116,13 +116,15 @@ def learnt(world: World, seen: Durable, calm: Durable) -> list[str]:
 
 
 def _table_differences(mine: TrackTable, theirs: TrackTable) -> list[str]:
-    wrong = list[str]()
-    for key in sorted({*mine.keys, *theirs.keys} - {""}):
-        here, there = mine.index(key), theirs.index(key)
-        counts, expected = mine.counts[here], theirs.counts[there]
+    wrong, keys = list[str](), sorted({*mine.keys, *theirs.keys} - {""})
+    places = [(mine.index(key), theirs.index(key)) for key in keys]
+    all_counts, all_expected = mine.counts[[here for here, _ in places]], theirs.counts[[there for _, there in places]]
+    close = np.isclose(all_counts, all_expected, rtol=CLOSE, atol=0.0)
+    for place, (key, (here, there)) in enumerate(zip(keys, places, strict=True)):
+        counts, expected = all_counts[place], all_expected[place]
         if not np.array_equal(counts[:EXACT], expected[:EXACT]):
             wrong.append(f"{key}: counters {counts[:EXACT].tolist()}, expected {expected[:EXACT].tolist()}")
-        if not np.allclose(counts[EXACT:], expected[EXACT:], rtol=CLOSE, atol=0.0):
+        if not close[place, EXACT:].all():
             wrong.append(f"{key}: decayed {counts[EXACT:].tolist()}, expected {expected[EXACT:].tolist()}")
         pairs, wanted = _neighbours(mine, here), _neighbours(theirs, there)
         if pairs.keys() != wanted.keys() or any(abs(pairs[k] / wanted[k] - 1.0) > CLOSE for k in wanted):

@@ -6,6 +6,8 @@ the first record of a transaction that is still open.
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import attrgetter
 from typing import Literal
 
 from streams.steps import Record
@@ -23,6 +25,7 @@ class Transaction:
     touched: set[tuple[str, int]] = field(default_factory=set)
 
 
+_OFFSET = attrgetter("offset")
 ALONE = Transaction("committed")  # of what is sent without a transaction
 
 
@@ -70,7 +73,7 @@ class Log:
         """Committed records from offset `start` on, and where to read on."""
         records = list[Record]()
         entries = self._entries.get((topic, partition), [])
-        for entry in entries[bisect_left(entries, start, key=lambda each: each.offset) :]:
+        for entry in islice(entries, bisect_left(entries, start, key=_OFFSET) if start else 0, None):
             if entry.transaction.state == "open" or len(records) == limit:
                 break
             start = entry.offset + 1
@@ -97,7 +100,7 @@ class Log:
     def compact(self, topic: str, partition: int, before: int) -> None:
         """Below an offset keep the last value of each key only; open transactions and what follows them stay."""
         entries = self._entries.get((topic, partition), [])
-        clean = entries[: bisect_left(entries, before, key=lambda each: each.offset)]
+        clean = entries[: bisect_left(entries, before, key=_OFFSET)]
         if any(entry.transaction.state == "open" for entry in clean):
             return
         last = {entry.key: entry for entry in clean if entry.transaction.state == "committed"}

@@ -16,13 +16,14 @@ _DRAWN = np.random.default_rng(5).normal(size=(32, len(FEATURES)))
 _KEY = BLOCK + OBJECTIVES[0].encode()
 
 
-def hostile_features() -> Iterator[Doubles]:
+@cache
+def hostile_features() -> list[Doubles]:
     """The features that extreme times and durations lead to, float64[n, len(FEATURES)] each."""
-    listener, table = Listener("ann"), catalogue(4)
+    listener, table, features = Listener("ann"), catalogue(4), list[Doubles]()
     for event in hostile_listens():
-        for at_ms in TIMES_MS:
-            yield features_of(listener, table, rows_of(table, 4), at_ms)
+        features += [features_of(listener, table, rows_of(table, 4), at_ms) for at_ms in TIMES_MS]
         listener.learn_one(event)
+    return features
 
 
 def _teach(ranker: Ranker, n: int, label: bool | None = None) -> None:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from streams.messages import VALUE_BYTES_MAX
+
 
 class PendingEvent(NamedTuple):
     """One event as it was read; at_ms : when."""
@@ -46,13 +48,13 @@ class PendingEvents:
         self._partitions = {number: self._partitions[number] for number in partitions if number in self._partitions}
 
     def take(self, partition: int, events: Iterable[PendingEvent]) -> None:
-        """Take a partition's next events, in their order."""
+        """Take a partition's next events, in their order; of one that is too large to be taken by a learner, only that it was there."""
         this = self._partitions.get(partition)
         if this is None:  # fetched before the partition was let go
             return
         for event in events:
             if event.offset >= this.watermark:
-                this.add(event)
+                this.add(event._replace(value=None) if len(event.value or b"") > VALUE_BYTES_MAX else event)
         while len(this.events) > self.events_max or this.bytes > self.bytes_max:
             this.complete_from = this.drop_oldest().offset + 1
 

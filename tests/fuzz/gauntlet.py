@@ -15,6 +15,7 @@ import numpy as np
 
 from online_models.listeners import Audience, Listeners
 from segue.evaluation.cluster import LocalCluster
+from serving.pending import PendingEvent
 from serving.runtime.worker import ServingWorker
 from streams.messages import VALUE_BYTES_MAX, DeadLetter, Experiment, Playlist, decode, encode
 from streams.steps import Output, Record, Step
@@ -73,6 +74,7 @@ class Gauntlet:
         self.worker._replica, self.worker._radio, self.worker._listeners = self.replica, self.cluster.radio, Follower()
         self.counts: Counter[tuple[str, str]] = Counter()
         self._offset = self._good = 0
+        self.replica.pending.begin(0, 0, 0)
         self.cluster.list_tracks(track(f"t{n}", artist_id=f"a{n % 9}") for n in range(TRACKS_LISTED))
         self.cluster.flush()
 
@@ -135,6 +137,7 @@ class Gauntlet:
     def _learn(self, messages: Sequence[Message]) -> None:
         records, meta = [self._record(each) for each in messages], self.learner.meta
         events, duplicates, refused = meta.events, meta.duplicates, meta.dead_letters
+        foreseen = self._foresee(records)
         step = self.learner.step(records, self.now_ms)
         letters = self._check_letters(messages, records, step.outputs)
         must(meta.dead_letters - refused == len(letters), "dead letters are not counted")
@@ -147,6 +150,22 @@ class Gauntlet:
         self.counts[LISTENING_EVENTS.name, "repeated"] += repeated
         self._check_sizes(step, messages)
         self.replica.apply(LISTENERS_CHANGELOG.name, 0, list(step.rows.items()))
+        self.replica.learnt(0, self._offset + 1)
+        for user, count in foreseen.items():
+            known = self.learner.listeners.get(user).events
+            must(count == known, f"{count} events of {user!r} were foreseen, {known} learnt")
+
+    def _foresee(self, records: Sequence[Record]) -> dict[str, int]:
+        """The serving worker reads the events first; answers how many it knows of each listener, where nothing but events can change that."""
+        events = [each for each in records if each.topic == LISTENING_EVENTS.name]
+        pending = [PendingEvent(each.offset, each.key, each.value, self.now_ms) for each in events]
+        self.replica.pending.take(0, pending)
+        users = {(each.key or b"").decode("utf-8", "replace") for each in events}
+        erased = {(each.key or b"").decode("utf-8", "replace") for each in records if each.value is None}
+        known = {user: self.replica.listener(user) for user in users - erased}
+        room = BOUNDS["history_max"] - len(events)  # a full history waits for its rows
+        whole = len(self.replica.pending) == len(events)  # else they were more than are held
+        return {user: listener.events for user, listener in known.items() if whole and len(listener.history) < room}
 
     def _keep(self, messages: Sequence[Message]) -> None:
         records = [self._record(each) for each in messages]

@@ -207,6 +207,14 @@ def test_pending_events_are_bounded_by_their_bytes() -> None:
     assert len(held) == 11
 
 
+def test_one_event_that_is_too_large_takes_no_others_place() -> None:
+    held = PendingEvents(bytes_max=10_000)
+    held.begin(0, 0, 0)
+    held.take(0, [PendingEvent(0, b"ann", b"{}", 0), PendingEvent(1, b"ann", bytes(20_000_000), 0)])
+
+    assert [event.value for event in held.of(b"ann")] == [b"{}", None]
+
+
 def test_events_of_a_partition_that_was_let_go_are_left_out() -> None:
     held = PendingEvents()
     held.begin(0, 0, 0)

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from rich.live import Live
 
-from segue.cli.notes import Notes
 from segue.cli.view import View
 from segue.client import SegueClient
 from segue.evaluation.metrics import percentile
 from segue.monitor import Monitor
+from segue.notes import Notes
 from segue.playing import Played, Player
 from segue.simulation.catalogue import make_catalogue
 from segue.simulation.listener import SimulatedListener

@@ -8,7 +8,7 @@ follower of a full row can gather weight (after the space-saving idea, Metwally 
 import numpy as np
 
 from online_models.row_sets import distinct
-from online_models.track import COLUMN, Doubles, Rows, TrackTable
+from online_models.track import COLUMN, NO_ROWS, Doubles, Rows, TrackTable
 
 OFTEN, EVERYBODYS = 0.6, 0.2  # powers of their plays that what was heard and what goes with it are divided by
 PAIRS_MAX = 6  # plays before a play that it is paired with
@@ -36,7 +36,7 @@ def add_pairs(table: TrackTable, from_rows: Rows, to_rows: Rows, weights: Double
     """
     chosen = (from_rows > 0) & (to_rows > 0) & (from_rows != to_rows)
     if not chosen.any():
-        return np.zeros(0, np.int32)
+        return NO_ROWS
     code = from_rows[chosen].astype(np.int64) << 32 | to_rows[chosen]
     pairs, places = np.unique(code, return_inverse=True)
     sums = np.bincount(places, weights[chosen])

@@ -39,6 +39,15 @@ _GAP_MINUTES_MAX = (
     3.0 * 24.0 * 60.0
 )  # longer pauses are too rare to be learnt from, and are what somebody asks after who was away
 _AT, _OF = {name: place for place, name in enumerate(CONTEXT)}, {name: place for place, name in enumerate(MEMORY)}
+_HABIT_PLAYS, _HABIT_SKIPS, _SHARES, _OUTCOMES = (
+    slice(_AT[first], _AT[last] + 1)
+    for first, last in (
+        ("habit_plays_0", "habit_plays_3"),
+        ("habit_skips_0", "habit_skips_3"),
+        ("share_1", "share_3"),
+        ("outcome_1", f"outcome_{OUTCOMES}"),
+    )
+)
 
 
 def _decayed(sums: Doubles, weight: Doubles) -> Doubles:
@@ -105,13 +114,20 @@ def _listener_rate(context: Doubles) -> Doubles:
 
 def _moment(context: Doubles, rate: Doubles) -> dict[str, Doubles]:
     """How somebody listens now, whatever comes; float64[n] each, or [1]."""
-    at_ms, hour, gap_ms, depth, session_skips, _, _, hour_plays, hour_skips, pace_plays, pace_skips = context[:, :11].T
+    at_ms, hour, gap_ms, depth, session_skips = _columns(
+        context, _AT, "at_ms", "hour", "gap_ms", "session_plays", "session_skips"
+    )
+    hour_plays, hour_skips, pace_plays, pace_skips = _columns(
+        context, _AT, "hour_plays", "hour_skips", "pace_plays", "pace_skips"
+    )
     base, weight_60 = _logit(rate), forward_decay(at_ms, 60.0)
-    habit_plays, habit_skips = (_decayed(sums, weight_60[:, None]) for sums in (context[:, 11:15], context[:, 15:19]))
+    habit_plays, habit_skips = (
+        _decayed(sums, weight_60[:, None]) for sums in (context[:, _HABIT_PLAYS], context[:, _HABIT_SKIPS])
+    )
     habits = (_logit((habit_skips + 5.0 * rate[:, None]) / (habit_plays + 5.0)) - base[:, None]).T
     gap = np.floor(gap_ms / _MINUTE_MS)
     damp = np.exp(-gap / 30.0)
-    shares, outcomes = (context[:, 19:22] / 100.0 - 0.5).T * damp, context[:, 22 : 22 + OUTCOMES].T * damp
+    shares, outcomes = (context[:, _SHARES] / 100.0 - 0.5).T * damp, context[:, _OUTCOMES].T * damp
     angle = hour * (2.0 * np.pi / 24.0)
     return {
         "listener_rate": base,

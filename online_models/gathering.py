@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from online_models.listener import Listener
 from online_models.recollection import NOTHING, OUTCOMES, SESSION_GAP_MS, Memory, minutes
-from online_models.row_sets import among, distinct
+from online_models.row_sets import distinct
 from online_models.tag_effects import VARIANCE
 from online_models.track import COLUMN, HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
 
@@ -211,13 +211,13 @@ def _tallies_of(
     tracks : that the listener knows, by place; artists : that they know, by their number; of_artist : of each track its artist's number
     """
     begun, tally = listener.begun(at_ms), listener.tallies.get
+    unheard = np.full(
+        len(of_artist), tally(listener.situations(begun, NOTHING, NOTHING)[2], 0), np.float64
+    )  # by artist
+    for number, artist in artists.items():
+        unheard[number] = tally(listener.situations(begun, NOTHING, artist)[2], 0)
     tallies = np.zeros((len(of_artist), 3))
-    tallies[:, 2] = tally(listener.situations(begun, NOTHING, NOTHING)[2], 0)
-    met = [number for number, artist in artists.items() if artist.count]
-    if met:
-        tallies[among(of_artist.astype(np.int32), np.array(met, np.int32)), 2] = tally(
-            listener.situations(begun, NOTHING, artists[met[0]])[2], 0
-        )
+    tallies[:, 2] = unheard[of_artist]
     numbers = of_artist.tolist()
     for place, track in tracks.items():
         keys = listener.situations(begun, track, artists.get(numbers[place], NOTHING))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from online_models.track import COLUMN, Doubles, Rows, TrackTable
+from online_models.track import COLUMN, NO_ROWS, Doubles, Rows, TrackTable
 
 
 class Popularity:
@@ -20,7 +20,7 @@ class Popularity:
 
     def __init__(self, table: TrackTable, *, tops_max: int = 500, refresh_ms: int = 1000) -> None:
         self.table, self.tops_max, self.refresh_ms = table, tops_max, refresh_ms
-        self._rows = np.zeros(0, np.int32)
+        self._rows = NO_ROWS
         self._at_ms = -(10**18)
 
     def top(self, n: int, at_ms: int) -> tuple[Rows, Doubles]:

@@ -3,9 +3,7 @@
 import numpy as np
 
 from online_models.row_sets import distinct
-from online_models.track import COLUMN, Doubles, Rows, TrackTable
-
-_NONE = np.zeros(0, np.int32)
+from online_models.track import COLUMN, NO_ROWS, Doubles, Rows, TrackTable
 
 
 def taste(table: TrackTable, rows: Rows, weights: Doubles) -> tuple[Rows, Doubles]:
@@ -43,7 +41,7 @@ class Tops:
     def top(self, part: int) -> Rows:
         """The tracks of a part, unordered, int32[n], n <= per_part; looked up at once where tracks came or went."""
         members = self.table.members.get(part, {})
-        left, size, rows = self._known.get(part, (0, 0, _NONE))
+        left, size, rows = self._known.get(part, (0, 0, NO_ROWS))
         if left <= 0 or size != len(members):
             left, rows = self.reuse, np.fromiter(members, np.int32)
             if len(rows) > self.per_part:
@@ -60,7 +58,7 @@ def tracks_of_taste(
 ) -> tuple[Rows, Doubles]:
     """The most popular tracks of some artists and tags, scored by the weights of all that they belong to, best first."""
     tops = Tops(table) if tops is None else tops
-    found = [tops.top(part) for part in parts.tolist()] or [_NONE]
+    found = [tops.top(part) for part in parts.tolist()] or [NO_ROWS]
     scores = np.repeat(weights, [len(rows) for rows in found]) if len(parts) else np.zeros(0)
     unique, places = distinct(np.concatenate(found))
     sums = np.bincount(places, scores, len(unique)).astype(np.float64)

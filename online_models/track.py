@@ -20,6 +20,7 @@ from online_models.tags import shared
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Rows = NDArray[np.int32]
+NO_ROWS: Rows = np.zeros(0, np.int32)
 
 COUNTERS = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks", "completes", "trials", "successes")
 HALF_LIFE_DAYS = {"plays_90d": 90.0, "skips_90d": 90.0, "popularity_14d": 14.0}

@@ -14,7 +14,7 @@ import scipy.sparse
 from online_models.recent_followers import RecentFollowers
 from online_models.replay_buffer import ReplayBuffer
 from online_models.row_sets import distinct
-from online_models.track import COLUMN, Floats, Rows, TrackTable
+from online_models.track import COLUMN, NO_ROWS, Floats, Rows, TrackTable
 
 Sparse = Any  # scipy.sparse.csr_matrix of float32
 
@@ -58,7 +58,7 @@ class TwoTower:
         self._decay = (decay ** np.arange(history)).astype(np.float32)
         self.replay = ReplayBuffer(replay_max, history)
         self.followers = RecentFollowers()
-        self._pool = np.zeros(0, np.int32)
+        self._pool = NO_ROWS
         self._place = np.zeros(0, np.int32)  # scratch of `_distinct`
         self._expected = np.zeros(0, np.float32)  # scratch of `_recalled`
         self._events = 0.0
@@ -90,7 +90,7 @@ class TwoTower:
         heard = target > 0
         history, target = history[heard], target[heard]
         if not len(target):
-            return np.zeros(0, np.int32)
+            return NO_ROWS
         touched = [self._learn(history, target)]
         rounds = self.replays if len(self.replay) and len(target) <= self.replay_batch else 0
         touched += [self._learn(*self.replay.draw(len(target), self.rng)) for _ in range(rounds)]

@@ -80,7 +80,7 @@ class Choice(NamedTuple):
 
 
 def letter_of(value: bytes | None) -> DeadLetter | None:
-    """A letter from its bytes; None for what is none, since anybody may write to a topic."""
+    """A letter from its bytes, more of them than any public message has, as it holds one in base64; None for what is none, since anybody may write to a topic."""
     try:
         return msgspec.json.decode(value or b"", type=DeadLetter)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -30,7 +30,7 @@ _LATE = ("KAFKA_", "SEGUE_")  # what no library reads when it is imported
 
 
 class ForkServerError(OSError):
-    """The fork server has ended, or does not answer; who asks next gets a new one."""
+    """The fork server has ended, or does not answer; who asks next gets a new one, unless it was never ready."""
 
 
 class ForkedProcess:
@@ -116,6 +116,11 @@ class ForkServer:
             self._fail()
         return self.failed is not None
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether it failed before it was ready, as another would."""
+        return self.failed is not None and not self._ready
+
     async def ready(self) -> None:
         """Wait until it has imported everything.
 
@@ -132,7 +137,7 @@ class ForkServer:
                 self._ready = self._control.recv(ANSWER_BYTES_MAX) == READY
             except OSError:  # not yet, or it has ended
                 if time.monotonic() > deadline:
-                    raise self._fail(f"was not ready within {READY_S:.0f} s") from None
+                    raise self._fail(f"was not ready within {READY_S:g} s") from None
             await asyncio.sleep(LOOK_S)
 
     def fork(self, arguments: Sequence[str], environ: Mapping[str, str], output: int, errors: int) -> int:
@@ -221,8 +226,16 @@ def end_child(pid: int) -> None:
 
 
 def fork_server(say: Callable[[str], None]) -> ForkServer:
-    """This process's fork server; started, where there is none, and not waited for. say : is told where one has ended"""
+    """This process's fork server; started, where there is none, and not waited for. say : is told where one has ended
+
+    Raises
+    ------
+    OSError
+        where none can be started, or the last one was never ready
+    """
     global _server
+    if _server is not None and _server.hopeless:
+        raise ForkServerError(_server.failed)
     if _server is not None and _server.failed is None and _server.ended():
         say(f"{_server.failed}; its workers go on, starting another")
     if _server is None or _server.ended():

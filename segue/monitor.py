@@ -6,7 +6,7 @@ import msgspec
 
 from online_models.ranker import BLOCK, OBJECTIVES, RankerMix
 from online_models.track import META
-from streams.messages import DeadLetter
+from segue.dead_letters import letter_of
 from streams.processor import LearnerMeta
 from streams.runtime.admin import count_partitions
 from streams.runtime.follower import Follower
@@ -79,17 +79,10 @@ class Monitor:
     def _apply(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         for key, value in rows:
             if topic == DEAD_LETTERS.name:
-                self._count(value)
+                is_letter = letter_of(value) is not None
+                self.dead_letters += is_letter
+                self.foreign += not is_letter
             elif topic == RANKER_WEIGHTS.name and key[:1] == BLOCK:
                 self._ranker.apply_row(partition, key, value)
             elif topic == LISTENERS_CHANGELOG.name and key == META and value is not None:
                 self._metas[partition] = msgspec.msgpack.decode(value, type=LearnerMeta)
-
-    def _count(self, value: bytes | None) -> None:
-        """A dead letter may be longer than any public message: it holds one in base64."""
-        try:
-            msgspec.json.decode(value or b"", type=DeadLetter)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # policy: of others, counted and left alone
-            self.foreign += 1
-        else:
-            self.dead_letters += 1

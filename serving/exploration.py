@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from online_models.track import Rows
+from online_models.track import NO_ROWS, Rows
 from serving.candidates.fresh import fresh
 from serving.filters import FILTERS
 from serving.slate import Candidates, Place, Query
@@ -14,7 +14,7 @@ LIKELY = 8  # of them that a place is chosen from, at least, and two for each pl
 def pool_of(query: Query) -> Rows:
     """The new tracks that are allowed here, int32[n], n <= POOL: to be ranked with the candidates. None where no place is theirs."""
     if not _places(query):
-        return np.zeros(0, np.int32)
+        return NO_ROWS
     pool, _ = fresh(query, POOL)
     candidates = Candidates(pool, np.zeros((len(pool), 0)), np.zeros(len(pool)))
     for keep in FILTERS.values():

@@ -6,7 +6,7 @@ import numpy as np
 
 from online_models.listener import Listener
 from online_models.recollection import NOTHING
-from online_models.track import Doubles, Rows, TrackTable, forward_decay
+from online_models.track import NO_ROWS, Doubles, Rows, TrackTable, forward_decay
 
 LIKE = 2.0  # plays that a like counts for
 
@@ -20,7 +20,7 @@ class Favourites:
     last_ms: Doubles
 
 
-NO_FAVOURITES = Favourites(np.zeros(0, np.int32), np.zeros(0), np.zeros(0))
+NO_FAVOURITES = Favourites(NO_ROWS, np.zeros(0), np.zeros(0))
 
 
 def favourites_of(listener: Listener, table: TrackTable, at_ms: int) -> Favourites:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import msgspec
 import numpy as np
 
+from online_models.track import NO_ROWS
 from serving.answer import answer
 from serving.candidates import CHANNELS
 from serving.candidates.channel import propose
@@ -21,7 +22,7 @@ from serving.momentum import follow
 from serving.newcomers import score_newcomers
 from serving.order import trust_in_order
 from serving.preranking import kept_for, prerank
-from serving.ranking import NOBODY, rank, rank_beside, unranked
+from serving.ranking import rank, rank_beside, unranked
 from serving.replica import Replica
 from serving.reranking.balance import balance
 from serving.reranking.mmr import mmr
@@ -60,7 +61,7 @@ class Radio:
             self._query(request, surface, at_ms) if begun != "popular" else self._cheap_query(request, surface, at_ms)
         )
         candidates, trace = self._candidates(query)
-        pool = NOBODY
+        pool = NO_ROWS
         if begun == "popular" or (now := level()) == "popular":
             ranked, reached = unranked(candidates), "popular"
         elif now == "no-rerank":
@@ -103,10 +104,12 @@ class Radio:
     def _cheap_query(self, request: PlaylistRequest, surface: Surface, at_ms: int) -> Query:
         """For popular tracks alone: nothing is computed that only the other channels need."""
         popular = msgspec.structs.replace(surface, channels={"popular": 200}, momentum=0.0, explore_every=0)
-        listener, none = self.replica.listener(request.user_id), np.zeros(0, np.int32)
+        listener = self.replica.listener(request.user_id)
         vector, rng = np.zeros(self.replica.table.dims, np.float32), np.random.default_rng(0)
-        offers = none, np.zeros(0)
-        return Query(request, popular, listener, self.replica, at_ms, None, none, vector, NO_FAVOURITES, *offers, rng)
+        offers = NO_ROWS, np.zeros(0)
+        return Query(
+            request, popular, listener, self.replica, at_ms, None, NO_ROWS, vector, NO_FAVOURITES, *offers, rng
+        )
 
     def _surface(self, request: PlaylistRequest) -> tuple[Surface, dict[str, str]]:
         """The surface with the settings of the listener's arms: one experiment of each layer, by a hash of salt and listener.

@@ -4,16 +4,15 @@ import numpy as np
 
 from online_models.features import features_of
 from online_models.objectives import OBJECTIVE
-from online_models.track import Rows
+from online_models.track import NO_ROWS, Rows
 from serving.slate import Candidates, Query, Ranked
 
 TIED = 9  # decimals: tracks that are alike keep their order, whatever a product's last bits are at their place in the matrix
-NOBODY = np.zeros(0, np.int32)
 
 
 def rank(query: Query, candidates: Candidates) -> Ranked:
     """Score and sort. utility = next * share + what each objective adds, or a skip takes away: the surface's weight * probability."""
-    return rank_beside(query, candidates, NOBODY)[0]
+    return rank_beside(query, candidates, NO_ROWS)[0]
 
 
 def rank_beside(query: Query, candidates: Candidates, others: Rows) -> tuple[Ranked, Rows]:

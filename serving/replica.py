@@ -63,7 +63,7 @@ class Replica:
         self.broken_experiments, self.experiments_max = 0, experiments_max
         self.song = np.zeros(0, np.int32)  # tracks of one number are the same song
         self.new_plays_max, self.newcomers_max = new_plays_max, newcomers_max
-        self._songs: dict[tuple[str, str], int] = {}
+        self._songs, self._songs_met = dict[tuple[str, str], int](), 0  # at most twice as many as tracks
         self._stale: OrderedDict[int, None] = OrderedDict()
         self._newcomers: Newcomers | None = None
         self._newcomers_old = True  # track rows have changed since
@@ -184,9 +184,17 @@ class Replica:
             grown[: len(self.song)] = self.song
             self.song = grown
         meta = self.table.meta.get(row)
-        if meta is not None:
-            title = meta.title.casefold().split(" - ")[0].split(" (")[0].strip()
-            self.song[row] = self._songs.setdefault((title, meta.artist_id or meta.artist or ""), len(self._songs) + 1)
+        if meta is None:
+            return
+        title = meta.title.casefold().split(" - ")[0].split(" (")[0].strip()
+        song = title, meta.artist_id or meta.artist or ""
+        if song not in self._songs:
+            self._songs_met += 1
+            self._songs[song] = self._songs_met
+        self.song[row] = self._songs[song]
+        if len(self._songs) > 2 * len(self.table):  # tracks have changed their names
+            there = set(self.song.tolist())
+            self._songs = {song: number for song, number in self._songs.items() if number in there}
 
     def _experiment(self, key: bytes | None, value: bytes | None) -> None:
         if value is None and key:

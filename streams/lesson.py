@@ -17,7 +17,16 @@ from online_models.listener import Listener
 from online_models.listener_rows import KINDS, LIKE, PLAY, SAVE, SHARE, SKIP, Heard
 from online_models.objectives import COMPLETE, OBJECTIVE, Events
 from online_models.ranker import OBJECTIVES, Ranker
-from online_models.track import COLUMN, COLUMNS, NEIGHBOUR_HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
+from online_models.track import (
+    COLUMN,
+    COLUMNS,
+    NEIGHBOUR_HALF_LIFE_DAYS,
+    NO_ROWS,
+    Doubles,
+    Rows,
+    TrackTable,
+    forward_decay,
+)
 from online_models.two_tower import TwoTower
 from streams.deltas import TrackReplica
 
@@ -28,7 +37,6 @@ LIKE_SAMPLE = 4  # one play in so many is a negative example of a like and of a 
 HISTORY = 20  # tracks heard before a play that it is learnt from
 Whole = NDArray[np.int64]
 Places = NDArray[np.intp]
-_EMPTY = np.zeros(0, np.int32)
 # what waits for the end of the step is packed at once: a float alive is an object of its own, and a step has sixty thousand
 _CONTEXT, _MEMORY, _EVENT = Struct(f"{len(CONTEXT)}d"), Struct(f"{len(MEMORY)}d"), Struct("7q")
 _COUNTED = Struct("3d")
@@ -215,7 +223,7 @@ class Lesson:
     def _sums(self, events: Whole) -> tuple[Rows, Doubles]:
         """Counts of the step by track, artist and tag: unique rows and float64[n, len(COLUMNS)]."""
         if not self._counted:
-            return _EMPTY, np.zeros((0, len(COLUMNS)))
+            return NO_ROWS, np.zeros((0, len(COLUMNS)))
         table = self.replica.table
         counted = np.frombuffer(b"".join(self._counted)).reshape(-1, 3)
         rows, columns, amounts = counted[:, 0].astype(np.int32), counted[:, 1].astype(np.intp), counted[:, 2]

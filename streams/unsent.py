@@ -7,7 +7,7 @@ removes the rows in the transaction that sends it. A successor restores the rows
 
 import numpy as np
 
-from online_models.track import COLUMNS, Doubles, Rows
+from online_models.track import COLUMNS, NO_ROWS, Doubles, Rows
 from streams.deltas import TrackReplica, counts_delta, decode_delta, encode_delta, read_counts
 
 UNSENT = b"d"  # section of the changelog row; the number of the step follows
@@ -53,8 +53,7 @@ class Unsent:
         self._steps.clear()
         self.replica.release(self.source)
         if not steps:
-            none = np.zeros(0, np.int32)
-            return keys, (none, np.zeros((0, len(COLUMNS))), none, none, np.zeros(0))
+            return keys, (NO_ROWS, np.zeros((0, len(COLUMNS))), NO_ROWS, NO_ROWS, np.zeros(0))
         rows, sums, pairs_from, pairs_to, weights = (np.concatenate(each) for each in zip(*steps, strict=True))
         unique, places = np.unique(rows, return_inverse=True)
         merged = np.zeros((len(unique), len(COLUMNS)))

@@ -8,7 +8,7 @@ Where the graph leads to fewer rows than are asked for (equal vectors, most of t
 import hnswlib
 import numpy as np
 
-from online_models.track import Floats, Rows
+from online_models.track import NO_ROWS, Floats, Rows
 
 
 class HnswIndex:
@@ -108,7 +108,7 @@ class HnswIndex:
     def search(self, vector: Floats, n: int) -> tuple[Rows, Floats]:
         n = min(n, len(self), self._search_width)
         if n == 0:
-            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+            return NO_ROWS, np.zeros(0, np.float32)
         try:
             places, distances = self._graph.knn_query(vector[None, :], k=n)
         except RuntimeError:  # hnswlib raises where it reaches fewer than n; an answer must not depend on that

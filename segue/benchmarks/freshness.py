@@ -16,11 +16,11 @@ from pathlib import Path
 
 from online_models.listener_rows import HEAD, head_of, user_of
 from segue.benchmarks.load import make_events
-from segue.benchmarks.throughput import _say
 from segue.client import SegueClient, request_for
 from segue.cluster import RunningCluster
 from segue.errors import SituationError
 from segue.evaluation.metrics import percentile
+from segue.notes import Notes
 from segue.simulation.catalogue import Catalogue, make_catalogue
 from segue.simulation.listing import Listing
 from streams.messages import ListeningEvent, Track
@@ -52,7 +52,7 @@ async def measure_freshness(
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
         await create_topics(settings)
         async with (
-            RunningCluster(Path(folder), _say, settings=settings),
+            RunningCluster(Path(folder), Notes(), settings=settings),
             SegueClient(settings) as client,
             SegueClient(settings, listen=False) as others,
         ):

@@ -18,6 +18,7 @@ from segue.benchmarks.load import make_events
 from segue.client import SegueClient
 from segue.cluster import RunningCluster
 from segue.errors import SituationError
+from segue.notes import Notes
 from segue.simulation.catalogue import Catalogue, make_catalogue
 from segue.simulation.listing import Listing
 from streams.messages import ListeningEvent
@@ -56,7 +57,7 @@ async def _prepare(settings: Settings, catalogue: Catalogue | None, load: list[L
     await create_topics(settings)
     if catalogue is not None:
         async with (
-            RunningCluster(folder, _say, settings=settings, workers=("keeper",)),
+            RunningCluster(folder, Notes(), settings=settings, workers=("keeper",)),
             SegueClient(settings, listen=False) as client,
             Listing(client) as listing,
         ):
@@ -84,7 +85,3 @@ def _measure_once(name: str, settings: Settings, events: int) -> float:
     if done.returncode:
         raise SituationError(f"the {name} benchmark ended with {done.returncode}: {done.stderr.strip()[-500:]}")
     return float(json.loads(done.stdout.splitlines()[-1])["events_per_s"])
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from enum import StrEnum
 from typing import Annotated
 
 import orjson
@@ -12,21 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from segue.cli.options import SurfaceName
 from segue.cli.shown import plain, shown
 from segue.cli.situation import JsonPath, find_settings
 from segue.errors import InputError, SituationError
 from streams.messages import Playlist, Slot, encode
 from streams.rights import Right
 from streams.topics import BY_NAME
-
-
-class SurfaceName(StrEnum):
-    """The surfaces, as the command line knows them."""
-
-    next_up = "next-up"
-    daily_mix = "daily-mix"
-    discover_weekly = "discover-weekly"
-    radio = "radio"
 
 
 def register(app: typer.Typer) -> None:

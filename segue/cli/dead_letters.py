@@ -4,7 +4,6 @@ import asyncio
 import heapq
 import sys
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from segue.cli.shown import plain, shown
+from segue.cli.shown import moment, plain, shown
 from segue.cli.situation import JsonPath, find_settings, writable, write_figures
 from segue.errors import InputError, SituationError
 from streams.messages import DeadLetter, encode
@@ -190,14 +189,6 @@ def escaped(data: bytes) -> str:
     """Bytes as text that a terminal may show: what is no UTF-8 or would be obeyed stands as an escape, a backslash twice."""
     text = data.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
-def moment(at_ms: int) -> str:
-    """A moment as people read it; the number where no calendar has it."""
-    try:
-        return datetime.fromtimestamp(at_ms / 1000.0, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):
-        return f"{at_ms} ms"
 
 
 def _write_value(address: "Address", letter: DeadLetter, path: str) -> None:

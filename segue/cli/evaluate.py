@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from segue.cli.options import png
 from segue.cli.progress import counting
-from segue.cli.replay import png
 from segue.cli.situation import JsonPath, write_figures
 
 

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segue.cli.options import From
 from segue.cli.progress import counting
 from segue.cli.situation import JsonPath, find_settings, write_figures
 from segue.errors import InputError
-from segue.importers import SOURCES, Reading, source_of
+from segue.importers import Reading, source_of
 from streams.messages import ListeningEvent, Track
 
 if TYPE_CHECKING:
     from segue.client import SegueClient
 
-From = Annotated[
-    str | None, typer.Option("--from", metavar="SOURCE", help=f"{', '.join(SOURCES)}; guessed from the path without it")
-]
 User = Annotated[str, typer.Option(help="whose log it is, where the format does not say (spotify-export)")]
 
 

@@ -8,10 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from segue.cli.ask import SurfaceName
-from segue.cli.produce import From
+from segue.cli.options import From, SurfaceName, png
 from segue.cli.shown import figure
-from segue.cli.situation import JsonPath, writable, write_figures
+from segue.cli.situation import JsonPath, write_figures
 from segue.errors import InputError
 from segue.importers import source_of
 
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
     from segue.evaluation.replay import Replay
 
 SHOW_EVERY = 200
-
-
-def png(path: Path | None) -> Path | None:
-    """A PNG that can be written, said before the work and not after it."""
-    if path is not None and path.suffix.lower() != ".png":
-        raise typer.BadParameter(f"{path}: expected a name that ends in .png")
-    return writable(path)
 
 
 def register(app: typer.Typer) -> None:

@@ -11,8 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from segue.cli.dead_letters import moment
-from segue.cli.shown import shown
+from segue.cli.shown import moment, shown
 from segue.cli.situation import find_settings
 from segue.errors import SituationError
 

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from rich.live import Live
 
-from segue.cli.notes import Notes
 from segue.cli.view import View
 from segue.client import SegueClient
 from segue.evaluation.metrics import percentile
 from segue.monitor import Monitor
+from segue.notes import Notes
 from segue.playing import Played, Player
 from segue.simulation.catalogue import make_catalogue
 from segue.simulation.listener import SimulatedListener
@@ -94,7 +94,9 @@ class Show:
 
     async def play(self, path: Path, events: Sequence[ListeningEvent], tracks: Sequence[Track], played: Played) -> None:
         """A real log, as fast as it goes, from where it was left the last time; then the lists of its listeners, until cancelled."""
-        if played.of(path, events) < len(events):
+        earlier = played.of(path, events)
+        self.view.expect(len(events), earlier)
+        if earlier < len(events):
             async with Listing(self.client) as listing:
                 await listing.produce(listing.missing(tracks))
             self.say(f"playing {len(events):,} events of {path}")
@@ -110,7 +112,6 @@ class Show:
             if produced == len(events):
                 self.say(f"learnt {all_of_it}{who}")
             else:  # what an earlier run produced may still be waiting for the learner
-                earlier = len(events) - produced
                 self.say(f"produced {all_of_it}, {earlier:,} of them before; “learnt” says how far it is{who}")
             await watching
         finally:

@@ -1,7 +1,8 @@
-"""What others wrote, and figures, as they may stand on a terminal."""
+"""What others wrote, figures and moments, as they may stand on a terminal."""
 
 import math
 import re
+from datetime import UTC, datetime
 
 from rich.text import Text
 
@@ -21,6 +22,14 @@ def plain(text: str) -> str:
 def figure(value: float, form: str) -> str:
     """A figure; a dash where there was nothing to take it from."""
     return "–" if math.isnan(value) else format(value, form)
+
+
+def moment(at_ms: int) -> str:
+    """A moment as people read it; the number where no calendar has it."""
+    try:
+        return datetime.fromtimestamp(at_ms / 1000.0, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return f"{at_ms} ms"
 
 
 def shown(text: str, style: str = "") -> Text:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segue.cli.notes import Notes
 from segue.cli.situation import JsonPath, find_settings, write_figures
 from segue.errors import SituationError
+from segue.notes import Notes
 from streams.runtime.settings import Settings
 
 if TYPE_CHECKING:

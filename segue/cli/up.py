@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from segue.cli.notes import Notes
-from segue.cli.produce import From
+from segue.cli.options import From
 from segue.cli.situation import JsonPath, write_figures
 from segue.embedded.processes import die_with_parent
 from segue.errors import InputError
 from segue.importers import source_of
+from segue.notes import Notes
 from streams.messages import ListeningEvent, Track
 
 DEMO_S = 60.0

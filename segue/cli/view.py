@@ -30,13 +30,21 @@ class Sample:
 
 @dataclass(slots=True)
 class View:
-    """Renders the figures; keeps what is needed for rates and the sparkline."""
+    """Renders the figures; keeps what is needed for rates and the sparkline.
+
+    expected : events that are learnt once all of a log is; 0 where there is no end
+    """
 
     monitor: Monitor
     figures: Figures
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=20))
     skip_rates: deque[float] = field(default_factory=lambda: deque(maxlen=60))
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=3))
+    expected: int = 0
+
+    def expect(self, events: int, before: int) -> None:
+        """A log of so many events is played now, `before` of them were earlier; what else was learnt is not of it."""
+        self.expected = max(0, self.monitor.events_learnt - before) + events
 
     def sample(self) -> None:
         """Take the counts as they are now."""
@@ -57,12 +65,17 @@ class View:
         recent = [skipped for at_s, skipped in self.figures.outcomes if at_s >= since]
         return sum(recent) / len(recent) if recent else math.nan
 
+    def learnt(self) -> str:
+        """Events learnt, and of how many while there are more to come."""
+        learnt = self.monitor.events_learnt
+        return f"{learnt:,} of {self.expected:,}" if learnt < self.expected else f"{learnt:,}"
+
     def line(self) -> str:
         """Everything on one line, where there is no terminal."""
         learnt, playlists = self.rates()
         fresh = self.figures.freshness_ms
         return (
-            f"learnt {self.monitor.events_learnt:,} events ({learnt:,.0f}/s), {self.figures.playlists:,} playlists ({playlists:,.0f}/s), "
+            f"learnt {self.learnt()} events ({learnt:,.0f}/s), {self.figures.playlists:,} playlists ({playlists:,.0f}/s), "
             f"freshness p50 {figure(percentile(fresh, 50), '.0f')} ms p99 {figure(percentile(fresh, 99), '.0f')} ms, "
             f"skip rate {figure(self.skip_rate(), '.2f')}, AUC {figure(self.monitor.skip_auc, '.3f')}, dead letters {self.monitor.dead_letters}"
         )
@@ -71,7 +84,7 @@ class View:
         learnt, playlists = self.rates()
         fresh, latency = self.figures.freshness_ms, self.figures.latency_ms
         table = Table.grid(padding=(0, 2))
-        table.add_row("events learnt", f"{self.monitor.events_learnt:,}", f"{learnt:,.0f}/s")
+        table.add_row("events learnt", self.learnt(), f"{learnt:,.0f}/s")
         table.add_row(
             *("playlists", f"{self.figures.playlists:,}"),
             f"{playlists:,.0f}/s, p50 {figure(percentile(latency, 50), '.1f')} ms",

@@ -3,10 +3,11 @@
 import contextlib
 import fcntl
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
+
+from segue.notes import Notes
 
 VERSION = "4.3.1"
 COORDINATE = f"org.apache.kafka:kafka_2.13:{VERSION}"
@@ -32,7 +33,7 @@ def kafka_jars(say: Callable[[str], None] | None = None) -> list[Path]:
         without a network at the first time, or where a jar is not the one that the lock names
     """
     with _one_at_a_time():
-        return _kafka_jars(locked(), say or _to_stderr)
+        return _kafka_jars(locked(), say or Notes())
 
 
 def _kafka_jars(expected: dict[str, str], say: Callable[[str], None]) -> list[Path]:
@@ -79,8 +80,3 @@ def _checked(jars: list[Path], expected: dict[str, str]) -> list[Path]:
                 f"{jar}: SHA-256 {seen[:12]}…, expected {expected[jar.name][:12]}…: remove it and try again"
             )
     return jars
-
-
-def _to_stderr(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from online_models.row_sets import distinct
-from online_models.track import Doubles, Rows
+from online_models.track import NO_ROWS, Doubles, Rows
 from serving.slate import Candidates, Query
 
 # (query, how many at most) -> (rows int32[m], scores float64[m]); total: it answers for any query, with nothing where it knows nothing
 Channel = Callable[[Query, int], tuple[Rows, Doubles]]
 
-NOTHING: tuple[Rows, Doubles] = (np.zeros(0, np.int32), np.zeros(0))
+NOTHING: tuple[Rows, Doubles] = (NO_ROWS, np.zeros(0))
 
 
 def best(rows: Rows, scores: Doubles, limit: int) -> tuple[Rows, Doubles]:

@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ from streams.messages import MessageError, Playlist, PlaylistRequest, decode, en
 from streams.runtime.access import check_rights
 from streams.runtime.admin import count_partitions
 from streams.runtime.cold_rows import ColdRowsError, RowSpace
-from streams.runtime.exits import FAILED
+from streams.runtime.exits import FAILED, REFUSED
 from streams.runtime.follower import Follower, end_process
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
@@ -48,6 +49,8 @@ TICK_S = 0.05
 COMMIT_EVERY_S = 1.0
 KEY_BYTES_MAX = 1024  # a longer key is no user_id: what it asks is refused under its beginning
 RECALL_EVERY_S = 60
+# after a pause longer than the session, or where a broker was killed, the group does not know a member once or twice
+FORGOTTEN_MAX, FORGOTTEN_MS = 5, 30_000
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._clients = (
             contextlib.AsyncExitStack()
         )  # what is to be stopped, whether or not its start has come to its end
+        self._forgotten = deque[float](maxlen=FORGOTTEN_MAX)  # when the group did not know us any more
         self._assigned = asyncio.Event()
         self._known = asyncio.Event()  # the listeners of all assigned partitions are known
 
@@ -136,12 +140,29 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Answer nothing more until the listeners of what is assigned next are known; tell the group what was answered."""
         self._known.clear()
+        self._check_name()
         await self._guard(self._commit())
         self._answered_to.clear()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Read the listeners of the assigned partitions; only then their requests are answered, though they may be fetched before."""
         await self._guard(self._read_listeners({tp.partition for tp in assigned}))
+
+    def _check_name(self) -> None:
+        """End where another worker has our name: it takes our place in the group, we take it back, each second for ever, and both answer.
+
+        aiokafka does not say that a place was taken, only that the group does not know us: it joins anew then, without a member id.
+        """
+        if not self.settings.member or not self._assigned.is_set() or self._consumer._coordinator.member_id:
+            return
+        self._forgotten.append(now_ms := self._clock_ms())
+        if len(self._forgotten) == FORGOTTEN_MAX and now_ms - self._forgotten[0] < FORGOTTEN_MS:
+            log.critical(
+                "another serving worker has the name %r and takes the place of this one in the group, again and again: "
+                "expected a name (SEGUE_MEMBER) of its own for each; ending, the other goes on",
+                self.settings.member,
+            )
+            os._exit(REFUSED)
 
     async def _read_listeners(self, partitions: set[int]) -> None:
         self._replica.listeners.keep_only(partitions)

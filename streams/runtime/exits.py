@@ -2,7 +2,7 @@
 
 FAILED = 70  # an error; nothing was committed by what failed, a fresh process replays it
 CHUNK_LOST = 71  # delivery had a hole
-REFUSED = 72  # rows and input do not belong together: somebody must decide
+REFUSED = 72  # rows and input do not belong together, or two workers have one name: somebody must decide
 
 
 class RefusedError(RuntimeError):

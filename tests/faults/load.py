@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 
 from segue.client import SegueClient, request_for
 from streams.messages import encode
@@ -45,7 +46,13 @@ class Load:
     @property
     def sent(self) -> int:
         """Messages that a learner must take: learn, know again, or refuse."""
-        return self.ledger.events + self.ledger.repeated + self.ledger.refused
+        return self.wanted.total()
+
+    @property
+    def wanted(self) -> Counter[str]:
+        """The same by what is to become of them."""
+        ledger = self.ledger
+        return Counter(learnt=ledger.events, repeated=ledger.repeated, refused=ledger.refused)
 
     def start(self) -> None:
         """Begin to send."""

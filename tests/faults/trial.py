@@ -50,7 +50,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Row:
-    """One fault on one role. lost, twice : against the ledger, of what this role counts"""
+    """One fault on one role. lost, twice : against the ledger, of what this role counts; the first of a phase has what is of roles without a row"""
 
     fault: str
     role: str
@@ -62,13 +62,16 @@ class Row:
 
 
 class Trial:
-    """Runs a plan; `rows` is what it found, `hang` what never came back."""
+    """Runs a plan; `rows` is what it found, `hang` what never came back.
+
+    miscounted : by how many the learners' own counters are not what was sent
+    """
 
     def __init__(self, plan: Plan, kafka: EmbeddedKafka, settings: Settings, folder: Path) -> None:
         self.plan, self.kafka, self.settings = plan, kafka, settings
         self.rows: list[Row] = []
         self.hang = ""
-        self.answered_again = 0
+        self.answered_again = self.miscounted = 0
         self.watch = Watch(settings)
         self.crew = Crew(settings, folder, self.watch, each=plan.each, seed=plan.seed)
         self._before: dict[str, tuple[int, int]] = dict.fromkeys(ROLES, (0, 0))
@@ -120,10 +123,13 @@ class Trial:
         await asyncio.gather(*(self._strike(row, partial(blow, role)) for role, row in rows.items()))
         await self.load.hold()
         found = await self._count()
-        for role, row in rows.items():
+        for row in rows.values():
             row.events = self.load.ledger.events - before
-            row.lost, row.twice = (now - then for now, then in zip(found[role], self._before[role], strict=True))
-            self.rows.append(row)
+        for role in ROLES:
+            row = rows.get(role, next(iter(rows.values())))
+            lost, twice = (now - then for now, then in zip(found[role], self._before[role], strict=True))
+            row.lost, row.twice = row.lost + lost, row.twice + twice
+        self.rows += rows.values()
         self._before = found
         self.watch.begin()
         self.load.go_on()
@@ -149,6 +155,7 @@ class Trial:
             return tracks.total() >= wanted.total()
 
         await until("the keepers have all counts", counted, DRAINED_S)
+        self.miscounted = sum(_differences(load.wanted, watch.counted))
         self.answered_again = sum(times - 1 for times in watch.answers.values())
         deltas = Counter((keeper, delta.source, delta.seq) for keeper, delta in await read_deltas(self.settings))
         lost, twice = _differences(wanted, tracks)
@@ -162,7 +169,7 @@ class Trial:
         ledger, listeners = self.load.ledger, await read_listeners(self.settings)
         lost, twice = _differences(ledger.by_listener, listener_counts(listeners))
         letters = await read_dead_letters(self.settings)
-        others = Counter({"refused": len(letters), "repeated": self.watch.duplicates})
+        others = Counter({"refused": len(letters), "repeated": self.watch.counted["repeated"]})
         more = _differences(Counter({"refused": ledger.refused, "repeated": ledger.repeated}), others)
         twice += len(letters) - len({(letter.partition, letter.offset) for letter in letters})
         lost += sum(

@@ -51,12 +51,15 @@ class Watch:
     @property
     def taken(self) -> int:
         """Messages that learners have learnt, known again or refused."""
-        return sum(meta.events + meta.duplicates + meta.dead_letters for meta in self._metas.values())
+        return self.counted.total()
 
     @property
-    def duplicates(self) -> int:
-        """Repeated events that learners have dropped."""
-        return sum(meta.duplicates for meta in self._metas.values())
+    def counted(self) -> Counter[str]:
+        """The same by what became of them, as the learners count it themselves."""
+        counted = Counter[str]()
+        for meta in self._metas.values():
+            counted.update(learnt=meta.events, repeated=meta.duplicates, refused=meta.dead_letters)
+        return counted
 
     def begin(self) -> None:
         """A pause begins now at the earliest: nothing was sent before."""

@@ -210,7 +210,7 @@ class RequestConsumer:
         self.polls, self.stopped = 0, False
         self.commits: list[dict[TopicPartition, int]] = []
         self.error: Exception | None = None
-        self._coordinator = SimpleNamespace(_group_instance_id="serving-1")
+        self._coordinator = SimpleNamespace(_group_instance_id="serving-1", member_id="serving-1-a")
 
     @property
     def leaves(self) -> bool:

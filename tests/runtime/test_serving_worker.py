@@ -1,16 +1,19 @@
 """The serving worker: it answers what it owns and knows the listeners of, and commits what was acknowledged."""
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from serving.runtime.worker import BATCH, ServingWorker
-from streams.runtime.exits import FAILED
+from serving.runtime.worker import BATCH, FORGOTTEN_MAX, ServingWorker
+from streams.runtime.exits import FAILED, REFUSED
 from tests.runtime.fakes import (
     DEADLINE_S,
     SETTINGS,
@@ -262,6 +265,30 @@ async def test_events_are_read_from_where_the_rows_have_come_to_once_those_are_k
         await assigning
 
         assert world.events.assigned == [({0, 1}, {0: 7, 1: 0})]
+
+
+@pytest.mark.parametrize(
+    ("member", "every_ms", "codes"),
+    [("pod-0", 1_100.0, [REFUSED]), ("pod-0", 11_000.0, []), ("", 1_100.0, [])],
+    ids=["a-namesake", "pauses-longer-than-the-session", "no-name"],
+)
+async def test_who_is_forgotten_by_the_group_again_and_again_has_a_namesake_and_ends(
+    exits: list[int], member: str, every_ms: float, codes: list[int]
+) -> None:
+    world, now_ms = World(P0), itertools.count(0.0, every_ms)
+    world.worker.settings = msgspec.structs.replace(SETTINGS, member=member)
+    world.worker._clock_ms = lambda: next(now_ms)
+    with contextlib.suppress(Ended):
+        for _ in range(FORGOTTEN_MAX):
+            await world.assign(P0)
+            await world.revoke()  # a rebalance: the group knows its member
+        for _ in range(FORGOTTEN_MAX):
+            await world.assign(P0)
+            world.consumer._coordinator.member_id = ""
+            await world.revoke()
+
+    assert codes == exits
+    assert len(world.listeners.assigned) == 2 * FORGOTTEN_MAX
 
 
 @asynccontextmanager

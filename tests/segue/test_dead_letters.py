@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import segue.dead_letters
-from segue.cli.dead_letters import described, escaped, moment
+from segue.cli.dead_letters import described, escaped
 from segue.cli.main import app
 from segue.dead_letters import Address, Choice, Found, address_of, letter_of, replay_letters
 from segue.errors import InputError, SegueError, SituationError
@@ -133,11 +133,6 @@ def test_bytes_are_shown_without_what_a_terminal_would_obey(data: bytes, text: s
 
 def test_a_long_value_says_how_much_of_it_is_not_shown() -> None:
     assert described(b"x" * 2500).endswith("x… and 500 bytes more, which --raw writes too (2,500 bytes)")
-
-
-@pytest.mark.parametrize(("at_ms", "text"), [(0, "1970-01-01 00:00:00"), (10**30, f"{10**30} ms")])
-def test_a_moment_that_no_calendar_has_is_a_number(at_ms: int, text: str) -> None:
-    assert text == moment(at_ms)
 
 
 @pytest.mark.usefixtures("topic")

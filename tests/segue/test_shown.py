@@ -1,8 +1,10 @@
 """What others wrote does nothing to a terminal; figures and rows are told as people read them."""
 
+import pytest
+
 from segue.cli.ask import _print
 from segue.cli.rows import told
-from segue.cli.shown import figure, plain
+from segue.cli.shown import figure, moment, plain
 from streams.messages import Playlist, Slot
 
 HOSTILE = "\x1b[2J\u202e[bold]x[/nope]"
@@ -37,3 +39,8 @@ def test_what_there_was_nothing_to_take_from_is_a_dash() -> None:
 
 def test_a_moment_of_a_listener_is_told_as_one() -> None:
     assert told("last_ms", 1767261600000) == "2026-01-01 10:00:00 UTC"
+
+
+@pytest.mark.parametrize(("at_ms", "text"), [(0, "1970-01-01 00:00:00"), (10**30, f"{10**30} ms")])
+def test_a_moment_that_no_calendar_has_is_a_number(at_ms: int, text: str) -> None:
+    assert text == moment(at_ms)

@@ -292,6 +292,25 @@ async def test_workers_are_executed_where_the_fork_server_ends_before_it_is_read
 
 
 @pytest.mark.slow
+async def test_workers_wait_once_for_a_fork_server_that_is_never_ready(
+    tmp_path: Path, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segue.forked, "READY_S", 0.5)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, sys\nif 'segue.forkserver' in sys.orig_argv:\n    signal.pause()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    async with executed(tmp_path, silent, monkeypatch) as said:
+        with pytest.raises(ForkServerError, match="was not ready"):
+            fork_server(said.append)
+
+        assert said == [
+            f"the fork server was not ready within 0.5 s{WITHOUT}",
+            "keeper ended with -9 (it said nothing); starting it again in 0 s",
+        ]
+
+
+@pytest.mark.slow
 async def test_workers_are_not_forked_off_a_server_with_another_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     argv, before = segue_argv("worker", "learner"), dict(os.environ)
     fork_server(print)

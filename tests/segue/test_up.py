@@ -10,10 +10,13 @@ import pytest
 
 from segue.cli.show import Show
 from segue.cli.up import until_ended
+from segue.cli.view import View
 from segue.cluster import RunningCluster
 from segue.embedded.running import claim
 from segue.errors import InputError
+from segue.monitor import Monitor
 from segue.simulation.traffic import Figures
+from streams.processor import LearnerMeta
 from streams.runtime.settings import Settings
 from tests.segue.test_cli import segue_here
 
@@ -116,6 +119,27 @@ def test_there_are_figures_even_where_nothing_came_up() -> None:
     figures = Show(cluster, lambda _: None).summary()  # type: ignore[arg-type]
 
     assert (figures["events_in"], figures["playlists"], figures["restarts"]) == (Figures().events, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("at_first", "earlier", "now", "said"),
+    [
+        (0, 0, 7932, "7,932 of 73,789 events"),
+        (0, 0, 73_789, "73,789 events"),
+        (2900, 3000, 7932, "7,932 of 73,789 events"),  # what was played earlier is not learnt yet
+        (8000, 3000, 9000, "9,000 of 78,789 events"),  # five thousand of others
+    ],
+)
+def test_it_is_said_of_how_many_events_of_a_log_so_many_are_learnt(
+    at_first: int, earlier: int, now: int, said: str
+) -> None:
+    monitor = Monitor(Settings(bootstrap="nowhere:1"))
+    view = View(monitor, Figures())
+    monitor._metas[0] = LearnerMeta(events=at_first)
+    view.expect(73_789, earlier)
+    monitor._metas[0] = LearnerMeta(events=now)
+
+    assert view.line().startswith(f"learnt {said} (")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from online_models.ranker import OBJECTIVES
-from online_models.track import Doubles, Rows
+from online_models.track import NO_ROWS, Doubles, Rows
 from serving.candidates.fresh import fresh
 from serving.exploration import LIKELY, POOL, explore, pool_of
-from serving.ranking import NOBODY, rank_beside
+from serving.ranking import rank_beside
 from serving.slate import Candidates
 from tests.builders import request
 from tests.serving.worlds import UNKNOWN, query_of, world
@@ -30,7 +30,7 @@ def test_a_place_is_drawn_from_those_that_the_ranker_thinks_likeliest(
 
     monkeypatch.setattr(query.replica.bandit, "choose_some", choose)
     monkeypatch.setattr(query.replica.ranker, "score_many", says)
-    nobody = Candidates(NOBODY, np.zeros((0, 0)), np.zeros(0))
+    nobody = Candidates(NO_ROWS, np.zeros((0, 0)), np.zeros(0))
     explored = explore(query, [], rank_beside(query, nobody, pool_of(query))[1])
 
     new = fresh(query, POOL)[0]

@@ -62,3 +62,14 @@ def test_same_song_keeps_the_best_of_several_editions() -> None:
     some = candidates(cluster, "t0", "t1", "t2", "t3", "t8", "t9", fused=[0.1, 0.2, 0.9, 0.3, 0.1, 0.1])
 
     assert kept("same-song", cluster, some) == ["t2", "t8", "t9"]
+
+
+def test_songs_that_no_track_is_any_more_are_forgotten_and_the_others_stay() -> None:
+    cluster = world_of(track("t1", title="Blue"), track("t2", title="Green"))
+    for number in range(100):
+        cluster.list_tracks([track("t2", title=f"Green {number}")])
+    cluster.list_tracks([track("t3", title="Blue (Live)"), track("t4", title="Green 99")])
+    replica = cluster.replica
+
+    assert kept("same-song", cluster, candidates(cluster, "t1", "t2", "t3", "t4")) == ["t1", "t2"]
+    assert len(replica._songs) <= 2 * len(replica.table)

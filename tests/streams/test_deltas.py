@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from online_models.initial import initial_vector
-from online_models.track import COLUMN, COLUMNS, Rows, TrackTable
+from online_models.track import COLUMN, COLUMNS, NO_ROWS, TrackTable
 from streams.deltas import TrackDelta, TrackReplica, apply_delta, decode_delta, encode_delta
 from streams.keeper import KeeperProcessor
 from streams.steps import Record
 from streams.topics import TRACK_DELTAS
 from tests.builders import DIMS, NOW_MS, counter, event, keeper, learn, learner, replica_of, track
 
-EMPTY: Rows = np.zeros(0, np.int32)
 WIDTH = 2 * DIMS + 4
 Sent = list[tuple[int, bytes]]  # (keeper partition, delta)
 
@@ -23,7 +22,7 @@ def plays(replica: TrackReplica, seq: int, track_id: str = "t1", amount: float =
     sums = np.zeros((1, len(COLUMNS)))
     sums[0, COLUMN["plays"]] = amount
     row = np.array([replica.table.add("t:" + track_id)], np.int32)
-    return replica.send_counts(source, seq, row, sums, EMPTY, EMPTY, np.zeros(0))
+    return replica.send_counts(source, seq, row, sums, NO_ROWS, NO_ROWS, np.zeros(0))
 
 
 def moved(replica: TrackReplica, by: float, track_id: str = "t1") -> None:

@@ -7,7 +7,7 @@ import aiokafka.producer.sender
 import mode
 import pytest
 from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.group_coordinator import GroupCoordinator, JoinGroupRequest
 from faust.tables.manager import TableManager
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
@@ -96,6 +96,17 @@ def test_a_named_member_leaves_the_group_once_it_has_no_name() -> None:
     assert "if self.generation > 0 and self._group_instance_id is None:" in inspect.getsource(
         GroupCoordinator._maybe_leave_group
     )
+
+
+def test_a_member_that_the_group_does_not_know_has_no_id_when_its_partitions_are_revoked() -> None:
+    heartbeat, joining = (
+        inspect.getsource(each) for each in (GroupCoordinator._do_heartbeat, GroupCoordinator.ensure_active_group)
+    )
+
+    assert "self.reset_generation()" in heartbeat.partition("error_type is Errors.UnknownMemberIdError")[2]
+    assert "self.member_id = JoinGroupRequest.UNKNOWN_MEMBER_ID" in inspect.getsource(GroupCoordinator.reset_generation)
+    assert JoinGroupRequest.UNKNOWN_MEMBER_ID == ""
+    assert joining.index("self._on_join_prepare") < joining.index("self._do_rejoin_group")
 
 
 def test_transport_hands_out_chunks() -> None:

@@ -16,7 +16,7 @@ from online_models.checks.made_up import (
     table_state,
 )
 from online_models.colistening import add_pairs, score_followers, session_weights
-from online_models.track import NEIGHBOUR_HALF_LIFE_DAYS, Doubles, TrackTable, forward_decay
+from online_models.track import NEIGHBOUR_HALF_LIFE_DAYS, NO_ROWS, Doubles, TrackTable, forward_decay
 
 
 def _add(table: TrackTable, followed: list[int], follower: int, at_ms: int) -> None:
@@ -44,9 +44,8 @@ def _hostile(table: TrackTable) -> Iterator[Doubles]:
 
 
 def _empty(table: TrackTable) -> Iterator[Doubles]:
-    nothing = np.zeros(0, np.int32)
-    yield add_pairs(table, nothing, nothing, np.zeros(0)).astype(np.float64)
-    yield score_followers(table, nothing)[1]
+    yield add_pairs(table, NO_ROWS, NO_ROWS, np.zeros(0)).astype(np.float64)
+    yield score_followers(table, NO_ROWS)[1]
     yield score_followers(table, np.zeros(3, np.int32))[1]
 
 

@@ -10,7 +10,7 @@ from online_models.index.adaptive import AdaptiveIndex
 from online_models.index.exact import ExactIndex
 from online_models.index.hnsw import HnswIndex
 from online_models.index.interface import VectorIndex
-from online_models.track import Doubles
+from online_models.track import NO_ROWS, Doubles
 
 _ROWS, _VECTORS = vectors(200, seed=7)
 _ASKED = 5
@@ -59,9 +59,8 @@ def _hostile(index: VectorIndex) -> Iterator[Doubles]:
 
 
 def _empty(index: VectorIndex) -> Iterator[Doubles]:
-    nothing = np.zeros(0, np.int32)
-    index.remove_many(nothing)
-    assert index.update_many(nothing, np.zeros((0, DIMS), np.float32)) == 0, "nothing was put in, and something moved"
+    index.remove_many(NO_ROWS)
+    assert index.update_many(NO_ROWS, np.zeros((0, DIMS), np.float32)) == 0, "nothing was put in, and something moved"
     yield index.search(_VECTORS[0], 0)[1].astype(np.float64)
 
 

@@ -12,7 +12,7 @@ from online_models.listener_rows import LIKE, PLAY, SKIP, Heard, Profile
 from online_models.listeners import Listeners
 from online_models.recollection import Memory, Recollection
 from online_models.tag_effects import TagEffects
-from online_models.track import Doubles
+from online_models.track import NO_ROWS, Doubles
 
 _TABLE = catalogue()
 _LATER_MS = AT_MS + 30 * 86_400_000
@@ -88,7 +88,7 @@ def _hostile(listeners: Listeners) -> Iterator[Doubles]:
 
 
 def _empty(listeners: Listeners) -> Iterator[Doubles]:
-    yield features_of(listeners.get("ann"), _TABLE, np.zeros(0, np.int32), _LATER_MS)
+    yield features_of(listeners.get("ann"), _TABLE, NO_ROWS, _LATER_MS)
 
 
 def _crowd(listeners: Listeners, n: int) -> None:

@@ -17,7 +17,7 @@ from online_models.checks.made_up import (
 )
 from online_models.colistening import add_pairs
 from online_models.popularity import Popularity
-from online_models.track import COLUMN, HALF_LIFE_DAYS, NEIGHBOUR_HALF_LIFE_DAYS, Doubles, forward_decay
+from online_models.track import COLUMN, HALF_LIFE_DAYS, NEIGHBOUR_HALF_LIFE_DAYS, NO_ROWS, Doubles, forward_decay
 
 _LATER_MS = AT_MS + 60 * 86_400_000
 
@@ -50,7 +50,7 @@ def _hostile(popularity: Popularity) -> Iterator[Doubles]:
 
 def _empty(popularity: Popularity) -> Iterator[Doubles]:
     yield popularity.top(0, AT_MS)[1]
-    yield popularity.score_many(np.zeros(0, np.int32), AT_MS)
+    yield popularity.score_many(NO_ROWS, AT_MS)
     yield popularity.top_of_country("a country that nobody listens in", 5)[1]
     yield Popularity(catalogue(0)).top(5, AT_MS)[1]
 

@@ -68,16 +68,17 @@ RANKER: Checkable[Ranker] = Checkable(
 
 
 @cache
-def rows(n: int, label: bool | None = None) -> dict[bytes, bytes]:
+def _rows(n: int, label: bool | None = None) -> tuple[tuple[bytes, bytes], ...]:
     """The rows of a learner partition that saw n + 1 examples, all of them with `label` if it is given: a block, and its curvature."""
     ranker = Ranker()
     for place in range(n + 1):
         _teach(ranker, n + place if label is None else 0, label)
-    return {_KEY: ranker.encode(OBJECTIVES[0]), _KEY + CURVATURE.encode(): ranker.encode_curvature(CURVED[0])}
+    block, curvature = ranker.encode(OBJECTIVES[0]), ranker.encode_curvature(CURVED[0])
+    return (_KEY, block), (_KEY + CURVATURE.encode(), curvature)
 
 
 def _apply(mix: RankerMix, n: int, label: bool | None = None) -> None:
-    for key, value in rows(n, label).items():
+    for key, value in _rows(n, label):
         mix.apply_row(n, key, value)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from online_models.checks.checkable import Checkable, Pattern
 from online_models.checks.made_up import TRACKS, by_track, catalogue, restored, rows_of, table_state
 from online_models.taste import taste, tracks_of_taste
-from online_models.track import Doubles, TrackTable
+from online_models.track import NO_ROWS, Doubles, TrackTable
 
 
 @dataclass(slots=True)
@@ -38,9 +38,8 @@ def _hostile(tasting: Tasting) -> Iterator[Doubles]:
 
 
 def _empty(tasting: Tasting) -> Iterator[Doubles]:
-    nothing = np.zeros(0, np.int32)
-    yield taste(tasting.table, nothing, np.zeros(0))[1]
-    yield tracks_of_taste(tasting.table, nothing, np.zeros(0), 5)[1]
+    yield taste(tasting.table, NO_ROWS, np.zeros(0))[1]
+    yield tracks_of_taste(tasting.table, NO_ROWS, np.zeros(0), 5)[1]
 
 
 TASTE: Checkable[Tasting] = Checkable(

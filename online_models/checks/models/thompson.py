@@ -8,7 +8,7 @@ from online_models.bandits.thompson import Thompson
 from online_models.checks.bandit import BANDIT_CHECKS
 from online_models.checks.checkable import Checkable, Pattern
 from online_models.checks.made_up import TRACKS, catalogue, restored, rows_of, table_state
-from online_models.track import COLUMN, Doubles
+from online_models.track import COLUMN, NO_ROWS, Doubles
 
 
 def _try(bandit: Thompson, track: int, successes: float) -> None:
@@ -34,7 +34,7 @@ def _hostile(bandit: Thompson) -> Iterator[Doubles]:
 
 
 def _empty(bandit: Thompson) -> Iterator[Doubles]:
-    yield from bandit.posterior(np.zeros(0, np.int32))
+    yield from bandit.posterior(NO_ROWS)
 
 
 THOMPSON: Checkable[Thompson] = Checkable(

@@ -6,7 +6,7 @@ import numpy as np
 
 from online_models.checks.checkable import Bounded, Checkable
 from online_models.checks.made_up import AT_MS, TIMES_MS, TRACKS, catalogue, meta, restored, rows_of, table_state
-from online_models.track import COLUMNS, HALF_LIFE_DAYS, Doubles, TrackTable, forward_decay
+from online_models.track import COLUMNS, HALF_LIFE_DAYS, NO_ROWS, Doubles, TrackTable, forward_decay
 
 
 def _teach(table: TrackTable, n: int) -> None:
@@ -42,9 +42,8 @@ def _hostile(table: TrackTable) -> Iterator[Doubles]:
 
 
 def _empty(table: TrackTable) -> Iterator[Doubles]:
-    nothing = np.zeros(0, np.int32)
-    yield table.out_vectors(nothing).astype(np.float64)
-    yield table.decayed("plays_90d", nothing, AT_MS)
+    yield table.out_vectors(NO_ROWS).astype(np.float64)
+    yield table.decayed("plays_90d", NO_ROWS, AT_MS)
     yield table.indices([]).astype(np.float64)
 
 

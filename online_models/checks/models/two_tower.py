@@ -7,7 +7,7 @@ import numpy as np
 
 from online_models.checks.checkable import Checkable, Pattern
 from online_models.checks.made_up import TRACKS, catalogue, restored, rows_of, table_state
-from online_models.track import COLUMN, Doubles
+from online_models.track import COLUMN, NO_ROWS, Doubles
 from online_models.two_tower import TwoTower
 
 
@@ -51,11 +51,11 @@ def _hostile(tower: TwoTower) -> Iterator[Doubles]:
 
 
 def _empty(tower: TwoTower) -> Iterator[Doubles]:
-    nothing, rows = np.zeros(0, np.int32), rows_of(tower.table)
-    yield tower.learn_many(np.zeros((0, 20), np.int32), nothing).astype(np.float64)
+    rows = rows_of(tower.table)
+    yield tower.learn_many(np.zeros((0, 20), np.int32), NO_ROWS).astype(np.float64)
     yield tower.learn_many(rows[None, :3], np.zeros(1, np.int32)).astype(np.float64)  # a target that is not known
     yield tower.listener_vectors(np.zeros((0, 20), np.int32)).astype(np.float64)
-    yield tower.score_many(rows[:3], nothing).astype(np.float64)
+    yield tower.score_many(rows[:3], NO_ROWS).astype(np.float64)
 
 
 TWO_TOWER: Checkable[TwoTower] = Checkable(

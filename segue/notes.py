@@ -1,4 +1,4 @@
-"""Where a command's notes go."""
+"""Notes on what goes on, for whoever started it."""
 
 import sys
 from collections.abc import Callable

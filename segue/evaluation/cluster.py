@@ -67,9 +67,9 @@ class LocalCluster:
         """Tell the learner what was shown."""
         self._learn([self._record(PLAYLISTS.name, playlist.user_id.encode(), encode(playlist))], playlist.at_ms)
 
-    def flush(self) -> None:
-        """Hand over all that is coalesced."""
-        self._route(self.learner.flush(0).outputs)
+    def flush(self, *, last: bool = False) -> None:
+        """Hand over what is due of what is coalesced; where it is the last all of it, as a learner does that stops or hears nothing more."""
+        self._route(self.learner.flush(0, last=last).outputs)
         self._keep(self._deltas)
         self._deltas = []
         while self.replica.tick():

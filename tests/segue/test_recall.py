@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from segue.evaluation.like_peers import NO_IMPLICIT
 from segue.evaluation.peers import installed
 from segue.evaluation.recall_split import LISTED, read_split, recall
 from segue.evaluation.scenarios import SCENARIOS
+from segue.evaluation.scenarios.recall import learn
 from segue.evaluation.scenarios.scenario import Options, Report
 from serving.surfaces.discover_weekly import DISCOVER_WEEKLY
+from streams.learnt import Learnt
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +63,16 @@ def test_plays_come_in_an_order_that_the_seed_says(artists: Path) -> None:
     assert first.held != other.held
     assert [play.at_ms for play in first.plays] == sorted(play.at_ms for play in first.plays)
     assert len({play.user_id for play in first.plays[:HEARD]}) > 5  # of all listeners, not one after the other
+
+
+def test_lists_are_made_of_all_that_was_learnt(artists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.deltas.Learnt", partial(Learnt, rows_max=8))
+    split = read_split(artists, 1)
+    cluster = learn(split, 1, lambda *_: None)
+    learnt, served = (each.table for each in (cluster.track_replica, cluster.replica))
+    ids = [track.track_id for track in split.tracks]
+
+    np.testing.assert_array_equal(learnt.vectors[learnt.indices(ids)], served.vectors[served.indices(ids)])
 
 
 def test_recall_is_of_the_first_places_of_a_list() -> None:

@@ -44,7 +44,7 @@ def learn(split: Split, seed: int, progress: Progress) -> LocalCluster:
     for start in range(0, len(split.plays), STEP):
         cluster.learn(split.plays[start : start + STEP])
         progress(start, len(split.plays), "segue learns")
-    cluster.flush()
+    cluster.flush(last=True)  # a minute later a learner that hears nothing more has sent all vectors that it learnt
     return cluster
 
 

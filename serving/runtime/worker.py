@@ -44,7 +44,7 @@ from streams.topics import (
 )
 
 NAME = "serving"
-BATCH = 8  # requests answered before the followers may run
+TURNS = 4  # of the loop after each answer: from a socket to whoever reads rows and events, and from an answer to its socket, it is several
 TICK_S = 0.05
 COMMIT_EVERY_S = 1.0
 KEY_BYTES_MAX = 1024  # a longer key is no user_id: what it asks is refused under its beginning
@@ -228,14 +228,14 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _answer_requests(self) -> None:
         while not self._stopping:
             for tp, records in (await self._consumer.getmany(timeout_ms=100, max_records=200)).items():
-                for start in range(0, len(records), BATCH):
+                for record in records:
                     await self._wait_until_known()
                     if self._stopping or tp not in self._consumer.assignment():
                         break  # its next owner answers
-                    for record in records[start : start + BATCH]:
-                        await self._send(tp, record, self._answer(record))
+                    await self._send(tp, record, self._answer(record))
                     self._answered_to[tp] = record.offset + 1
-                    await asyncio.sleep(0)
+                    for _ in range(TURNS):
+                        await asyncio.sleep(0)
 
     async def _wait_until_known(self) -> None:
         while not (self._known.is_set() or self._stopping):

@@ -223,7 +223,7 @@ class Listener(Recollection):
         self._pages_kept = sum(head.counts) // PAGE_EVENTS
         self._tail.clear()
         self.counts, self.ahead = head.counts, max(0, known - start - len(newest))
-        for event in self._foreseen():
+        for event in self.foreseen():
             self.counts[event.kind] += 1
 
     def refresh_choices(self, value: bytes | None) -> None:
@@ -231,11 +231,12 @@ class Listener(Recollection):
         choices = Choices() if value is None else msgspec.msgpack.decode(body_of(value), type=Choices)
         self.liked, self.blocked, self.offered = choices.liked, choices.blocked, choices.offered
         self.profile = choices.profile
-        for event in self._foreseen():
+        for event in self.foreseen():
             if event.kind not in (PLAY, SKIP):
                 self._choose(event)
 
-    def _foreseen(self) -> list[Heard]:
+    def foreseen(self) -> list[Heard]:
+        """The newest events, those that no row has told of yet."""
         return self.history[len(self.history) - self.ahead :]
 
 

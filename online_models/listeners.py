@@ -1,7 +1,7 @@
 """All listeners of some partitions: their rows as bytes, and those in use decoded, within a bound."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from typing import Protocol
 
 from online_models.listener import Listener
@@ -100,10 +100,14 @@ class Listeners:
         self._users += len(self.rows) - before
         self.rows.update(others)
 
-    def settle(self, user_id: str, ahead_max: int) -> None:
-        """Let a decoded listener go who is ahead of their rows by more than that: what was foreseen besides came to nothing."""
+    def settle(self, user_id: str, pending: Callable[[], Collection[int]]) -> None:
+        """Let a decoded listener go of whom an event was foreseen that came to nothing. pending : answers the marks of those that may still come"""
         listener = self._decoded.get(user_id)
-        if listener is not None and listener.ahead > ahead_max:
+        if (
+            listener is not None
+            and listener.ahead
+            and not {each.mark for each in listener.foreseen()} <= set(pending())
+        ):
             self._let_go(user_id)
 
     def erase(self, user_id: str) -> dict[bytes, None]:
@@ -186,10 +190,10 @@ class Audience:
         """Take changelog rows of a partition, in their order."""
         self._of(partition).apply_rows(rows)
 
-    def settle(self, user_id: str, ahead_max: int) -> None:
+    def settle(self, user_id: str, pending: Callable[[], Collection[int]]) -> None:
         """As of `Listeners`, in each partition."""
         for listeners in self.partitions.values():
-            listeners.settle(user_id, ahead_max)
+            listeners.settle(user_id, pending)
 
     def keep_only(self, partitions: Collection[int]) -> None:
         """Let all other partitions go."""

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from streams.messages import VALUE_BYTES_MAX
 
+KEY_BYTES_MAX = 1024  # a longer key is no user_id
+
 
 class PendingEvent(NamedTuple):
     """One event as it was read; at_ms : when."""
@@ -48,13 +50,13 @@ class PendingEvents:
         self._partitions = {number: self._partitions[number] for number in partitions if number in self._partitions}
 
     def take(self, partition: int, events: Iterable[PendingEvent]) -> None:
-        """Take a partition's next events, in their order; of one that is too large to be taken by a learner, only that it was there."""
+        """Take a partition's next events, in their order; of one that is too large for a learner, only that it was there."""
         this = self._partitions.get(partition)
         if this is None:  # fetched before the partition was let go
             return
         for event in events:
-            if event.offset >= this.watermark:
-                this.add(event._replace(value=None) if len(event.value or b"") > VALUE_BYTES_MAX else event)
+            if event.offset >= max(this.watermark, this.next_offset):  # read again after a seek
+                this.add(_in_bounds(event))
         while len(this.events) > self.events_max or this.bytes > self.bytes_max:
             this.complete_from = this.drop_oldest().offset + 1
 
@@ -87,11 +89,12 @@ class _Partition:
     def __init__(self, offset: int, watermark: int) -> None:
         self.events: deque[PendingEvent] = deque()
         self.by_key: dict[bytes, deque[PendingEvent]] = {}
-        self.watermark, self.complete_from = watermark, offset
+        self.watermark, self.complete_from, self.next_offset = watermark, offset, offset
         self.bytes = 0
 
     def add(self, event: PendingEvent) -> None:
         self.events.append(event)
+        self.next_offset = event.offset + 1
         self.by_key.setdefault(event.key or b"", deque()).append(event)
         self.bytes += len(event.key or b"") + len(event.value or b"")
 
@@ -103,3 +106,9 @@ class _Partition:
             del self.by_key[key]
         self.bytes -= len(key) + len(event.value or b"")
         return event
+
+
+def _in_bounds(event: PendingEvent) -> PendingEvent:
+    if len(event.value or b"") <= VALUE_BYTES_MAX and len(event.key or b"") <= KEY_BYTES_MAX:
+        return event
+    return PendingEvent(event.offset, None, None, event.at_ms)

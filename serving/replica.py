@@ -6,6 +6,7 @@ The index follows the track vectors in `tick`, which does a bounded amount of wo
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from online_models.track_rows import apply_sums, newest_sums
 from online_models.two_tower import TwoTower
 from serving.newcomers import Newcomers, find_newcomers
 from serving.pending import PendingEvents
-from streams.messages import Experiment, MessageError, decode, event_of
+from streams.messages import Experiment, ListeningEvent, MessageError, decode, event_of
 from streams.topics import EXPERIMENTS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS_CHANGELOG
 
 LOOKS_MAX = 2000  # rows looked at in one tick, to see whether their vectors have moved
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Replica:
-    """In memory, bounded: by `TrackTable.entities_max`, `Audience.events_max` and the partitions that it is to keep.
+    """In memory, bounded: by `TrackTable.entities_max`, `Audience.events_max`, `PendingEvents` and the partitions that it is to keep.
 
     queries : the last vectors that were searched for
     refresh_ticks : ticks between two looks for new tracks
@@ -86,26 +87,33 @@ class Replica:
     def learnt(self, partition: int, watermark: int) -> None:
         """The listeners' rows of a partition have seen all events before this offset."""
         for key in set(self.pending.learnt(partition, watermark)):
-            self.listeners.settle(key.decode("utf-8", "replace"), len(self.pending.of(key)))
+            user_id = key.decode("utf-8", "replace")
+            self.listeners.settle(user_id, partial(self._pending_of, key))
 
     def listener(self, user_id: str) -> Listener:
-        """A listener as of now: by their rows, and by what is pending of them, unless that is a backlog."""
-        listener = self.listeners.get(user_id)
-        waiting = self.pending.of(user_id.encode())
-        if (
-            len(waiting) > listener.marks_max // 2
-        ):  # rows may hold some of them already, and a listener knows no more to tell which
+        """A listener as of now: by their rows, and by what is pending of them, unless that is a backlog.
+
+        Rows may hold some of it already, before their watermark has come: that is told by the marks, of which a listener knows so many.
+        """
+        listener, key = self.listeners.get(user_id), user_id.encode()
+        if len(self.pending.of(key)) > listener.marks_max // 2:
             return listener
-        for pending in waiting:
-            try:
-                event = event_of(pending.key, pending.value, pending.at_ms)
-            except MessageError:  # policy: the learner refuses it, says so and counts it
-                continue
-            mark = mark_of(event.event_id)
+        for mark, event in self._pending_of(key).items():
             if not listener.knows(mark):
                 row = self.table.index("t:" + event.track_id)
                 listener.foresee(heard_of(event, mark, self.table, row)[0])
         return listener
+
+    def _pending_of(self, key: bytes) -> dict[int, ListeningEvent]:
+        """By their marks, each once, as a learner takes them."""
+        events = dict[int, ListeningEvent]()
+        for pending in self.pending.of(key):
+            try:
+                event = event_of(pending.key, pending.value, pending.at_ms)
+            except MessageError:  # policy: the learner refuses it, says so and counts it
+                continue
+            events.setdefault(mark_of(event.event_id), event)
+        return events
 
     def _take_tracks(self, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         sums, others = newest_sums(self.table, rows)

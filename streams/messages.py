@@ -124,8 +124,8 @@ class Playlist(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to a request, and the record of what was shown; `error` instead of tracks where it was refused.
 
     level : the step of the deadline ladder that answered: full, no-rerank or popular
-    seen_events : how many of the listener's events this answer reflects (exact counter of the listener's row)
-    latency_ms : from the request's arrival to the answer; freshness_ms : age of the newest row it was made from
+    seen_events : how many of the listener's events this answer reflects: those of their row, and what no learner has committed yet
+    latency_ms : from the request's arrival to the answer; freshness_ms : how old the rows may be that it was made from
     removed : with `explain`, how many candidates each filter took out
     """
 

@@ -107,6 +107,7 @@ class Show:
             produced = await player.play(path, events, played)
             while self._done - before < produced:
                 await asyncio.sleep(0.05)
+            self.view.expected = 0  # repeated and refused ones are done too
             who = f"; try: segue playlist {events[-1].user_id} --explain" if events else ""
             all_of_it = f"all {len(events):,} events of {path}"
             if produced == len(events):

@@ -1,4 +1,4 @@
-"""The serving worker: requests of its partitions in, playlists out, from a replica that follows the changelogs.
+"""The serving worker: requests of its partitions in, playlists out, from a replica that follows the changelogs, and events ahead of them.
 
 Every request is answered, at least once: a malformed one with an error, one that waited too long from the cheapest level of the ladder.
 The group's offsets follow what was answered and acknowledged (`_commit`), so that a killed worker's requests are answered by the next.
@@ -65,7 +65,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         shelves = RowSpace(settings.listener_rows_mb << 20)
         self._replica = Replica(listeners=Audience(shelves=shelves))
         self._radio = Radio(self._replica)
-        self._marks: dict[int, int] = {}  # by partition, how far its rows have read the events
+        self._watermarks: dict[int, int] = {}  # by partition, how far its rows have read the events
         self._answered_to: dict[TopicPartition, int] = {}  # the offset after the last that was answered
         self._committed: dict[TopicPartition, int] = {}
         self._stopping = False
@@ -86,7 +86,9 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             EXPERIMENTS.name: range(counts["single"]),
         }
         self._tracks = Follower(settings, everything, self._replica.apply, failed=end_process)
-        self._listeners = Follower(settings, {}, self._replica.apply, failed=end_process, marked=self._take_marks)
+        self._listeners = Follower(
+            settings, {}, self._replica.apply, failed=end_process, watermarked=self._take_watermarks
+        )
         self._events = EventReader(settings, self._replica.pending)
         for each in (self._tracks, self._listeners, self._events):
             self._clients.push_async_callback(each.stop)
@@ -115,10 +117,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._assigned.wait()
         self._tasks = [
             asyncio.create_task(self._guard(loop()))
-            for loop in (
-                *(self._answer_requests, self._events.run, self._follow_tracks, self._watch_index),
-                self._commit_now_and_then,
-            )
+            for loop in (*(self._answer_requests, self._follow_tracks, self._watch_index, self._commit_now_and_then),)
         ]
 
     async def stop(self) -> None:
@@ -168,14 +167,14 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._replica.listeners.keep_only(partitions)
         await self._listeners.assign(LISTENERS_CHANGELOG.name, partitions)
         await self._listeners.caught_up()
-        await self._events.assign(partitions, self._marks)
+        await self._events.assign(partitions, self._watermarks)
         self._answered_to.clear()  # what was in hand of partitions that went and came back
         self._known.set()
         self._assigned.set()
 
-    def _take_marks(self, partition: int, marks: Mapping[str, int]) -> None:
-        self._marks[partition] = marks.get(LISTENING_EVENTS.name, 0)
-        self._replica.learnt(partition, self._marks[partition])
+    def _take_watermarks(self, partition: int, watermarks: Mapping[str, int]) -> None:
+        self._watermarks[partition] = watermarks.get(LISTENING_EVENTS.name, 0)
+        self._replica.learnt(partition, self._watermarks[partition])
 
     async def _guard(self, loop: Any) -> None:
         try:

@@ -12,13 +12,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.runtime.access import AccessError, refused
 from streams.runtime.exits import FAILED
 from streams.runtime.settings import Settings
-from streams.runtime.store import READER, rewind
+from streams.runtime.store import READER, go_on_with, rewind
 from streams.steps import WATERMARK
 
 log = logging.getLogger(__name__)
 Rows = Sequence[tuple[bytes, bytes | None]]
 Apply = Callable[[str, int, Rows], None]
-Marked = Callable[[int, Mapping[str, int]], None]
+Watermarked = Callable[[int, Mapping[str, int]], None]
 SLICE = 500  # rows applied before others may run
 
 
@@ -27,7 +27,7 @@ class Follower:
 
     topics : partitions by logical topic
     failed : called where it cannot go on; without it the next `caught_up` or `check` raises
-    marked : called with a partition and the watermarks that its rows have come to, once those are applied; of one topic that has them
+    watermarked : called with a partition and the watermarks that its rows have come to, once those are applied; of one topic that has them
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class Follower:
         apply: Apply,
         *,
         failed: Callable[[], None] | None = None,
-        marked: Marked | None = None,
+        watermarked: Watermarked | None = None,
     ) -> None:
         self.settings, self.rows = settings, 0
-        self._apply, self._failed, self._marked = apply, failed, marked
+        self._apply, self._failed, self._watermarked = apply, failed, watermarked
         self._error: Exception | None = None
         self._wanted = {
             TopicPartition(settings.topic(topic), number) for topic, numbers in topics.items() for number in numbers
@@ -57,7 +57,7 @@ class Follower:
         """Begin to read."""
         self._reader = AIOKafkaConsumer(**self.settings.client(), **READER)
         await self._reader.start()
-        await self._reassign(set())
+        await self._reassign()
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -86,24 +86,22 @@ class Follower:
             TopicPartition(name, number) for number in partitions
         }
         if self._reader is not None and self._wanted != before:
-            await self._reassign(before)
+            await self._reassign()
 
     def age_ms(self, now_ms: int) -> int:
         """How old what it holds may be: the time since it last stood at the end, or since its newest row."""
         return max(0, now_ms - max(self._newest_ms, self._idle_ms))
 
-    async def _reassign(self, before: set[TopicPartition]) -> None:
+    async def _reassign(self) -> None:
         assert self._reader is not None
-        kept = {tp: await self._reader.position(tp) for tp in self._wanted & before}
+        before = self._reader.assignment()
         new = self._wanted - before
         for tp in before - self._wanted | new:
             self._ends.pop(tp, None)  # a partition whose end is not known yet is behind
         self._behind |= new
         self._behind &= self._wanted
         self._caught_up.clear()
-        self._reader.assign(list(self._wanted))
-        for tp, offset in kept.items():
-            self._reader.seek(tp, offset)
+        await go_on_with(self._reader, self._wanted)
         if new:
             self._ends.update(await rewind(self._reader, new))
 
@@ -156,8 +154,9 @@ class Follower:
                 return
             part = records[start : start + SLICE]
             self._apply(topic, tp.partition, [(each.key, each.value) for each in part if each.key != WATERMARK])  # type: ignore[attr-defined]
-            if self._marked is not None and (marks := [each.value for each in part if each.key == WATERMARK]):  # type: ignore[attr-defined]
-                self._marked(tp.partition, msgspec.msgpack.decode(marks[-1], type=dict[str, int]))
+            marks = [each.value for each in part if each.key == WATERMARK]  # type: ignore[attr-defined]
+            if marks and self._watermarked is not None:
+                self._watermarked(tp.partition, msgspec.msgpack.decode(marks[-1], type=dict[str, int]))
             self.rows += len(part)
             self._newest_ms = part[-1].timestamp  # type: ignore[attr-defined]
             await asyncio.sleep(0)

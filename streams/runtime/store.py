@@ -141,6 +141,15 @@ async def rewind(reader: AIOKafkaConsumer, partitions: Collection[TopicPartition
     return dict(ends)
 
 
+async def go_on_with(reader: AIOKafkaConsumer, wanted: Collection[TopicPartition]) -> set[TopicPartition]:
+    """Read these partitions from now on, those that were read before from where that stands; answers the others."""
+    kept = {tp: await reader.position(tp) for tp in reader.assignment() & set(wanted)}
+    reader.assign(list(wanted))
+    for tp, offset in kept.items():
+        reader.seek(tp, offset)
+    return set(wanted) - kept.keys()
+
+
 async def read_to_end(
     reader: AIOKafkaConsumer, tp: TopicPartition, start: int | None = None, *, at_once: int = 10_000
 ) -> AsyncIterator[list[Any]]:

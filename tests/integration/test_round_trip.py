@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,15 @@ async def test_plays_come_back_as_playlists_and_are_there_after_a_restart(settin
         await _erasure(client, settings)
         for number in range(3):
             await client.produce(play("bob", number, "t3"))
-        await answer_of(client, "bob", 3)
+        await until("bob's plays are committed", partial(_committed, settings, "bob", 3), 30.0)
     async with running(settings, tmp_path) as client:
         again = await answer(client, "bob", size=20)
 
         assert again.seen_events == 3
+
+
+async def _committed(settings: Settings, user_id: str, plays: int) -> bool:
+    return listener_counts(await read_listeners(settings))[user_id, "play"] == plays
 
 
 async def _refusals(client: SegueClient, settings: Settings) -> None:
@@ -215,6 +220,7 @@ async def test_a_compressed_message_greater_than_a_letter_stops_nobody(settings:
         await client.produce(play("ann", 0, "t1"))
 
         assert (await answer_of(client, "ann", 1)).error is None
+        await until("ann's play is committed", partial(_committed, settings, "ann", 1), 30.0)
     letters = [
         msgspec.json.decode(value, type=DeadLetter)
         for _, _, value in await read_all(settings, DEAD_LETTERS.name)

@@ -285,10 +285,10 @@ class Listeners:
 
 
 class Events:
-    """A reader of events; assigned : with the marks that were known then."""
+    """A reader of events; assigned : with the watermarks that were known then."""
 
     def __init__(self) -> None:
         self.assigned: list[tuple[set[int], dict[int, int]]] = []
 
-    async def assign(self, partitions: Collection[int], marks: Mapping[int, int]) -> None:
-        self.assigned.append((set(partitions), dict(marks)))
+    async def assign(self, partitions: Collection[int], watermarks: Mapping[int, int]) -> None:
+        self.assigned.append((set(partitions), dict(watermarks)))

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from serving.runtime.worker import BATCH, FORGOTTEN_MAX, ServingWorker
+from serving.runtime.worker import FORGOTTEN_MAX, ServingWorker
 from streams.runtime.exits import FAILED, REFUSED
 from tests.runtime.fakes import (
     DEADLINE_S,
@@ -128,18 +128,18 @@ async def test_a_revocation_in_the_middle_leaves_the_rest_to_the_next_owner() ->
         await world.assign(P0)
 
         async def revoke_at_the_last(partition: int) -> None:
-            if len(world.sent[partition]) == BATCH - 1:
+            if len(world.sent[partition]) == 7:
                 await world.revoke()
 
         world.producer.taking = revoke_at_the_last
-        world.consumer.fetches = [{P0: asked(3 * BATCH)}]
-        await world.answered(BATCH)
+        world.consumer.fetches = [{P0: asked(24)}]
+        await world.answered(8)
         await world.assign(P1)
         world.consumer.fetches = [{P1: asked(1)}]
-        await world.answered(BATCH + 1)
+        await world.answered(9)
 
         assert world.worker._answered_to == {P1: 1}
-        assert {0: keys(BATCH), 1: keys(1)} == world.sent
+        assert {0: keys(8), 1: keys(1)} == world.sent
 
 
 async def test_an_answer_that_kafka_refuses_ends_the_process(exits: list[int]) -> None:
@@ -259,8 +259,8 @@ async def test_events_are_read_from_where_the_rows_have_come_to_once_those_are_k
         assigning = asyncio.create_task(world.assign(P0, P1))
         await turns()
         assert world.events.assigned == []
-        world.worker._take_marks(0, {"listening-events": 7, "listeners": 9})
-        world.worker._take_marks(1, {"listeners": 9})
+        world.worker._take_watermarks(0, {"listening-events": 7, "listeners": 9})
+        world.worker._take_watermarks(1, {"listeners": 9})
         world.listeners.known.set()
         await assigning
 

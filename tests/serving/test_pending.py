@@ -149,6 +149,18 @@ def test_what_was_foreseen_and_never_came_is_forgotten() -> None:
     assert pair.known() == pair.expected()
 
 
+def test_what_came_to_nothing_does_not_hide_behind_what_is_still_to_come() -> None:
+    pair = Pair()
+    pair.hear(*plays(0, 2))
+    pair.commit(pair.learn(2))
+    pair.hear(*plays(2, 1))
+    pair.known()
+    pair.hear(*plays(3, 1))
+    pair.replica.learnt(0, 3)
+
+    assert [each.track_id for each in pair.replica.listener("ann").history] == ["t0", "t1", "t3"]
+
+
 def test_whoever_is_erased_is_forgotten_with_what_was_foreseen() -> None:
     pair = Pair()
     pair.hear(*plays(0, 2))
@@ -207,12 +219,22 @@ def test_pending_events_are_bounded_by_their_bytes() -> None:
     assert len(held) == 11
 
 
+def test_what_is_read_again_is_held_once() -> None:
+    held, records = PendingEvents(), [record(event(at_ms=n), n) for n in range(9)]
+    held.begin(0, 5, 5)
+    held.take(0, pending(records[5:9]))
+    held.take(0, pending(records[3:9]))
+
+    assert [each.offset for each in held.of(b"ann")] == [5, 6, 7, 8]
+
+
 def test_one_event_that_is_too_large_takes_no_others_place() -> None:
     held = PendingEvents(bytes_max=10_000)
     held.begin(0, 0, 0)
     held.take(0, [PendingEvent(0, b"ann", b"{}", 0), PendingEvent(1, b"ann", bytes(20_000_000), 0)])
+    held.take(0, [PendingEvent(2, bytes(20_000_000), b"{}", 0)])
 
-    assert [event.value for event in held.of(b"ann")] == [b"{}", None]
+    assert ([each.value for each in held.of(b"ann")], len(held)) == ([b"{}"], 3)
 
 
 def test_events_of_a_partition_that_was_let_go_are_left_out() -> None:

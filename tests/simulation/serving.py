@@ -43,6 +43,7 @@ class Serving:
         self.followed = dict.fromkeys([*places, *((TRACKS_CHANGELOG.name, number) for number in range(keepers))], 0)
         for number in range(learners):
             self.replica.pending.begin(number, 0, 0)
+        self.watermarks = dict.fromkeys(range(learners), 0)  # of events, by the rows that were read
         self.listed = set[str]()
         self.blocked: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -60,7 +61,8 @@ class Serving:
         marks = [each.value or b"" for each in records if each.key == WATERMARK]
         if marks and place[0] == LISTENERS_CHANGELOG.name:
             seen = msgspec.msgpack.decode(marks[-1], type=dict[str, int])
-            self.replica.learnt(place[1], seen.get(LISTENING_EVENTS.name, 0))
+            self.watermarks[place[1]] = seen.get(LISTENING_EVENTS.name, 0)
+            self.replica.learnt(place[1], self.watermarks[place[1]])
         self.replica.tick()
 
     def _note(self, topic: str, key: bytes, value: bytes | None) -> None:
@@ -78,10 +80,12 @@ class Serving:
 
     def unforeseen(self, user_id: str) -> list[str]:
         """Where a listener is not as their rows and what is pending after them say, read anew."""
-        here, waiting = self.replica.listener(user_id), self.replica.pending.of(user_id.encode())
+        here, number = self.replica.listener(user_id), partition_of(user_id.encode(), LEARNERS)
+        read = self.log.read(LISTENING_EVENTS.name, number, self.watermarks[number], 1 << 60)[0]
+        end = self.followed[LISTENING_EVENTS.name, number]
+        waiting = [each for each in read if each.offset < end and each.key == user_id.encode()]
         if len(waiting) > here.marks_max // 2:
             return []
-        number = partition_of(user_id.encode(), LEARNERS)
         listeners = self.replica.listeners.partitions.get(number)
         anew = Listener.restore(user_id, {}.get if listeners is None else listeners.rows.get, **BOUNDS)
         for pending in waiting:

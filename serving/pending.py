@@ -8,9 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from streams.messages import VALUE_BYTES_MAX
-
-KEY_BYTES_MAX = 1024  # a longer key is no user_id
+from streams.messages import KEY_BYTES_MAX, VALUE_BYTES_MAX
 
 
 class PendingEvent(NamedTuple):

@@ -23,7 +23,7 @@ from online_models.track import CATALOGUE, META, VECTORS, Doubles, Floats, Rows,
 from online_models.track_rows import apply_sums, newest_sums
 from online_models.two_tower import TwoTower
 from serving.newcomers import Newcomers, find_newcomers
-from serving.pending import PendingEvents
+from serving.pending import PendingEvent, PendingEvents
 from streams.messages import Experiment, ListeningEvent, MessageError, decode, event_of
 from streams.topics import EXPERIMENTS, LISTENERS_CHANGELOG, RANKER_WEIGHTS, TRACKS_CHANGELOG
 
@@ -96,24 +96,17 @@ class Replica:
         Rows may hold some of it already, before their watermark has come: that is told by the marks, of which a listener knows so many.
         """
         listener, key = self.listeners.get(user_id), user_id.encode()
-        if len(self.pending.of(key)) > listener.marks_max // 2:
+        waiting = self.pending.of(key)
+        if len(waiting) > listener.marks_max // 2:
             return listener
-        for mark, event in self._pending_of(key).items():
+        for mark, event in _taken(waiting).items():
             if not listener.knows(mark):
                 row = self.table.index("t:" + event.track_id)
                 listener.foresee(heard_of(event, mark, self.table, row)[0])
         return listener
 
     def _pending_of(self, key: bytes) -> dict[int, ListeningEvent]:
-        """By their marks, each once, as a learner takes them."""
-        events = dict[int, ListeningEvent]()
-        for pending in self.pending.of(key):
-            try:
-                event = event_of(pending.key, pending.value, pending.at_ms)
-            except MessageError:  # policy: the learner refuses it, says so and counts it
-                continue
-            events.setdefault(mark_of(event.event_id), event)
-        return events
+        return _taken(self.pending.of(key))
 
     def _take_tracks(self, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         sums, others = newest_sums(self.table, rows)
@@ -219,3 +212,15 @@ class Replica:
             log.warning("experiment %r is left as it was: %s", (key or b"")[:128], str(error)[:500])
             return
         self.experiments[experiment.name] = experiment
+
+
+def _taken(pending: Sequence[PendingEvent]) -> dict[int, ListeningEvent]:
+    """The events that a learner will take, by their marks, each once."""
+    events = dict[int, ListeningEvent]()
+    for each in pending:
+        try:
+            event = event_of(each.key, each.value, each.at_ms)
+        except MessageError:  # policy: the learner refuses it, says so and counts it
+            continue
+        events.setdefault(mark_of(event.event_id), event)
+    return events

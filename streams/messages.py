@@ -23,6 +23,7 @@ EventKind = Literal["play", "skip", "like", "unlike", "save", "share", "block"]
 Surface = Literal["next-up", "daily-mix", "discover-weekly", "radio"]
 
 VALUE_BYTES_MAX = 1_000_000
+KEY_BYTES_MAX = 1024  # a longer key is no user_id
 FUTURE_MS_MAX = 3_600_000  # an event from further ahead of the clock is refused
 
 

@@ -94,8 +94,9 @@ class EventReader:
     async def _begin(self, wanted: Collection[TopicPartition]) -> None:
         new = await go_on_with(self._reader, wanted)
         self.pending.keep_only({tp.partition for tp in set(wanted) - new})
-        self._ends = dict(await self._reader.end_offsets(list(new))) if new else {}
-        for tp, end in self._ends.items():
+        ends = dict(await self._reader.end_offsets(list(new))) if new else {}
+        self._ends = {tp: end for tp, end in self._ends.items() if tp in set(wanted) - new} | ends
+        for tp, end in ends.items():
             watermark = self._watermarks.get(tp.partition, 0)
             start = max(watermark, end - self.pending.events_max)
             self.pending.begin(tp.partition, start, watermark)

@@ -23,7 +23,7 @@ from online_models.listeners import Audience
 from serving.radio import Radio
 from serving.replica import Replica
 from serving.runtime.event_reader import EventReader
-from streams.messages import MessageError, Playlist, PlaylistRequest, decode, encode, owned
+from streams.messages import KEY_BYTES_MAX, MessageError, Playlist, PlaylistRequest, decode, encode, owned
 from streams.runtime.access import check_rights
 from streams.runtime.admin import count_partitions
 from streams.runtime.cold_rows import ColdRowsError, RowSpace
@@ -47,7 +47,6 @@ NAME = "serving"
 TURNS = 4  # of the loop after each answer: from a socket to whoever reads rows and events, and from an answer to its socket, it is several
 TICK_S = 0.05
 COMMIT_EVERY_S = 1.0
-KEY_BYTES_MAX = 1024  # a longer key is no user_id: what it asks is refused under its beginning
 RECALL_EVERY_S = 60
 # after a pause longer than the session, or where a broker was killed, the group does not know a member once or twice
 FORGOTTEN_MAX, FORGOTTEN_MS = 5, 30_000
@@ -117,7 +116,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._assigned.wait()
         self._tasks = [
             asyncio.create_task(self._guard(loop()))
-            for loop in (*(self._answer_requests, self._follow_tracks, self._watch_index, self._commit_now_and_then),)
+            for loop in (self._answer_requests, self._follow_tracks, self._watch_index, self._commit_now_and_then)
         ]
 
     async def stop(self) -> None:
@@ -242,7 +241,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _send(self, tp: TopicPartition, record: Any, playlist: Playlist) -> None:
         topic = self.settings.topic(PLAYLISTS)
-        key = None if record.key is None else record.key[:KEY_BYTES_MAX]
+        key = None if record.key is None else record.key[:KEY_BYTES_MAX]  # what a longer one asks is refused
         sent = await self._producer.send(topic, encode(playlist), key, partition=tp.partition)
         sent.add_done_callback(self._acknowledged)
         self.answered += 1

@@ -154,8 +154,7 @@ class Follower:
                 return
             part = records[start : start + SLICE]
             self._apply(topic, tp.partition, [(each.key, each.value) for each in part if each.key != WATERMARK])  # type: ignore[attr-defined]
-            marks = [each.value for each in part if each.key == WATERMARK]  # type: ignore[attr-defined]
-            if marks and self._watermarked is not None:
+            if self._watermarked is not None and (marks := [each.value for each in part if each.key == WATERMARK]):  # type: ignore[attr-defined]
                 self._watermarked(tp.partition, msgspec.msgpack.decode(marks[-1], type=dict[str, int]))
             self.rows += len(part)
             self._newest_ms = part[-1].timestamp  # type: ignore[attr-defined]

@@ -69,6 +69,16 @@ def plays(first: int, count: int, user_id: str = "ann") -> list[ListeningEvent]:
     ]
 
 
+def one_ahead() -> Pair:
+    """Two of ann's plays are committed, a third is foreseen."""
+    pair = Pair()
+    pair.hear(*plays(0, 2))
+    pair.commit(pair.learn(2))
+    pair.hear(*plays(2, 1))
+    assert pair.known()["ahead"] == 1
+    return pair
+
+
 @pytest.mark.parametrize("behind", [1, 3, 40])
 def test_a_listener_is_known_before_their_rows_as_the_learner_knows_them_after(behind: int) -> None:
     pair = Pair()
@@ -138,11 +148,7 @@ def test_what_was_foreseen_otherwise_than_it_came_gives_way_to_the_rows() -> Non
 
 
 def test_what_was_foreseen_and_never_came_is_forgotten() -> None:
-    pair = Pair()
-    pair.hear(*plays(0, 2))
-    pair.commit(pair.learn(2))
-    pair.hear(*plays(2, 1))
-    assert pair.replica.listener("ann").events == 3
+    pair = one_ahead()
 
     pair.replica.learnt(0, 3)  # the rows say that it was read, and hold nothing of it
 
@@ -150,11 +156,7 @@ def test_what_was_foreseen_and_never_came_is_forgotten() -> None:
 
 
 def test_what_came_to_nothing_does_not_hide_behind_what_is_still_to_come() -> None:
-    pair = Pair()
-    pair.hear(*plays(0, 2))
-    pair.commit(pair.learn(2))
-    pair.hear(*plays(2, 1))
-    pair.known()
+    pair = one_ahead()
     pair.hear(*plays(3, 1))
     pair.replica.learnt(0, 3)
 
@@ -162,11 +164,7 @@ def test_what_came_to_nothing_does_not_hide_behind_what_is_still_to_come() -> No
 
 
 def test_whoever_is_erased_is_forgotten_with_what_was_foreseen() -> None:
-    pair = Pair()
-    pair.hear(*plays(0, 2))
-    pair.commit(pair.learn(2))
-    pair.hear(*plays(2, 1))
-    pair.known()
+    pair = one_ahead()
     gone = pair.learner.listeners.erase("ann")
     pair.replica.apply(LISTENERS_CHANGELOG.name, 0, [(key, None) for key in gone])
 

@@ -173,11 +173,13 @@ class Listener(Recollection):
             rows[page_key(page, user)] = VERSION + msgspec.msgpack.encode(tail[:PAGE_EVENTS])
             del tail[:PAGE_EVENTS]
         self._pages_kept = full
-        rows[HEAD + user] = VERSION + msgspec.msgpack.encode(WrittenHead(self.counts, self.base, tail))
-        if self._choices_changed:
+        if (
+            self._choices_changed
+        ):  # before the head: who has read that an event was learnt has read what was chosen by it
             choices = Choices(self.liked, self.blocked, self.profile, self.offered)
             rows[CHOICES + user] = VERSION + msgspec.msgpack.encode(choices)
             self._choices_changed = False
+        rows[HEAD + user] = VERSION + msgspec.msgpack.encode(WrittenHead(self.counts, self.base, tail))
         rows.update(
             (page_key(page, user), None) for page in self._dropped
         )  # after the head, which counts on them no more

@@ -57,6 +57,12 @@ def test_counters_stay_exact_past_history_max() -> None:
     assert listener.events == 1000
 
 
+def test_what_an_event_chose_is_written_before_the_head_that_counts_it() -> None:
+    rows = learnt([heard(0, BLOCK)]).changed_rows()
+
+    assert list(rows) == [CHOICES + b"ann", HEAD + b"ann"]  # between the two a reader still knows it as pending
+
+
 def test_history_drops_whole_pages_of_the_oldest() -> None:
     listener = learnt((heard(n) for n in range(257)), history_max=256)
 

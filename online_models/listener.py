@@ -219,6 +219,7 @@ class Listener(Recollection):
             for name in (*Recollection.__slots__, *Listener.__slots__):
                 setattr(self, name, getattr(fresh, name))
             return
+        chose = any(event.kind not in (PLAY, SKIP) for event in self.foreseen())
         for event in newest[known - start :]:
             self.history.append(event)
             self.fold(event)
@@ -227,6 +228,10 @@ class Listener(Recollection):
         self.counts, self.ahead = head.counts, max(0, known - start - len(newest))
         for event in self.foreseen():
             self.counts[event.kind] += 1
+        if (
+            chose
+        ):  # their row came before this head: what it holds already was chosen once more, and may have put out others
+            self.refresh_choices(row(CHOICES + user))
 
     def refresh_choices(self, value: bytes | None) -> None:
         """Take a choices row."""

@@ -17,6 +17,8 @@ from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 
 WORKERS = ("keeper", "learner", "serving")
+# of 19; answers come first: a playlist does not wait for a transaction, and what is learnt half a second later is learnt
+NICENESS = {"keeper": 10, "learner": 10}
 READY_S = 90.0
 BROKER_LOOK_S = 0.2
 
@@ -62,7 +64,8 @@ class RunningCluster:
             logs.mkdir(parents=True, exist_ok=True)
             for name in self.names:
                 argv = segue_argv("worker", name)
-                worker = Worker(name, argv, self.settings.environ(), logs / f"{name}.log", self.say)
+                log, niceness = logs / f"{name}.log", NICENESS.get(name, 0)
+                worker = Worker(name, argv, self.settings.environ(), log, self.say, niceness=niceness)
                 worker.start()
                 self.workers.append(worker)
                 self._stack.push_async_callback(worker.stop)

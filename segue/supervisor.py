@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from segue.embedded.processes import die_with_parent
+from segue.embedded.processes import die_with_parent, give_way
 from segue.forked import ForkedProcess, can_fork, say_executed, start_forked
 from streams.runtime.exits import REFUSED
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STOP_S = 15.0
 REFUSED_PAUSE_S = 60.0  # somebody must decide first: what is there is looked at again now and then
+AGAIN_S = 0.15
 STEADY_S = 60.0  # after so long the next failure counts as the first
 # When the process is started, a greater log is set aside, in place of the one that was before.
 LOG_BYTES_MAX = 10_000_000
@@ -42,6 +43,7 @@ class Worker:
 
     log : takes what it writes; say : is told when and why it is started again
     pauses_s : before it is started again, by how often it has failed
+    niceness : 0 to 19, how far it gives way to others on this machine that want the processor
     """
 
     def __init__(
@@ -53,11 +55,12 @@ class Worker:
         say: Callable[[str], None],
         *,
         pauses_s: Sequence[float] = PAUSES_S,
+        niceness: int = 0,
     ) -> None:
         self.name, self.argv, self.log, self.say = name, list(argv), log, say
         # its name in its group, which it keeps when it is started again; none but this one is so called
         self.env = {**env, "SEGUE_MEMBER": f"{name}-{uuid.uuid4().hex}"}
-        self.pauses_s = pauses_s
+        self.pauses_s, self.niceness = pauses_s, niceness
         self.restarts = 0
         self.ready = asyncio.Event()
         self.process: asyncio.subprocess.Process | ForkedProcess | None = None
@@ -120,6 +123,8 @@ class Worker:
         with self.log.open("ab") as log:
             self.process = await self._start(log)
             assert self.process.stdout is not None
+            while self.niceness and not give_way(self.process.pid, self.niceness):
+                await asyncio.sleep(AGAIN_S)
             async for line in self.process.stdout:
                 if line.strip().endswith(b"ready"):
                     self.ready.set()

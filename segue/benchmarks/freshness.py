@@ -30,7 +30,7 @@ from streams.runtime.settings import Settings
 from streams.topics import LISTENERS_CHANGELOG
 
 LIKES = 20
-PROBES = 40  # listeners that are probed in turn
+PROBES = 120  # listeners that are probed in turn: at fifty a second the row of the last probe has come before the next
 WARM_S = 4.0
 NEW_TRACK_S_MAX = 30.0
 

@@ -1,7 +1,8 @@
-"""What Linux does for a process and its children: none outlives its parent, orphans are adopted, `ps` says what each is."""
+"""What Linux does for a process and its children: none outlives its parent, orphans are adopted, `ps` says what each is, some give way."""
 
 import contextlib
 import ctypes
+import os
 import signal
 from pathlib import Path
 
@@ -17,6 +18,22 @@ def die_with_parent() -> None:
 def adopt_orphans() -> bool:
     """From now on be the parent of grandchildren whose parent has ended. Answers whether that is so: it is on Linux."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def give_way(pid: int, niceness: int) -> bool:
+    """Let a process that leads a session have less of the processor than others that want it. Answers whether that was all: False asks for another call.
+
+    Linux weighs sessions against each other where it groups by them (sched(7), autogroup), and only within one its processes; and it lets who
+    is not root change the weight of a session ten times a second.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, max(niceness, os.getpriority(os.PRIO_PROCESS, pid)))
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
+    except BlockingIOError:
+        return False
+    except OSError:  # policy: there are no such groups here, or the process has ended
+        pass
+    return True
 
 
 def name_process(name: str, command_line: str) -> None:

@@ -23,6 +23,7 @@ import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from segue.cli.main import app
+from segue.cluster import NICENESS, WORKERS
 from segue.embedded.jars import VERSION
 from segue.embedded.kafka import EmbeddedKafka, die_with_parent
 from streams.runtime.admin import count_partitions
@@ -116,11 +117,18 @@ def test_a_scalable_service_has_no_name_and_no_port_of_its_own(name: str) -> Non
     assert not {"container_name", "ports", "hostname", "network_mode"} & set(OURS[name])
 
 
-@pytest.mark.parametrize("name", ["learner", "keeper", "serving"])
+@pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_is_started_again_and_has_time_to_end(name: str) -> None:
     assert OURS[name]["restart"] == "unless-stopped"
     assert OURS[name]["stop_grace_period"] == "30s"
     assert OURS[name]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_gives_way_as_it_does_under_segue_up(name: str) -> None:
+    weight = 1024 / 1.25 ** NICENESS.get(name, 0)  # sched(7): a step of niceness is a quarter
+
+    assert OURS[name].get("cpu_shares", 1024) == round(weight)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -41,6 +41,25 @@ def python(code: str) -> tuple[str, ...]:
     return sys.executable, "-c", code
 
 
+async def test_a_worker_gives_way_as_it_is_told_among_processes_and_among_sessions(tmp_path: Path) -> None:
+    asleep = python("import time; print('asleep and ready', flush=True); time.sleep(60)")
+    gives, takes = (
+        Worker(f"dreamer-{niceness}", asleep, {}, tmp_path / f"{niceness}.log", print, niceness=niceness)
+        for niceness in (7, 0)
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        for each in (gives, takes):
+            each.start()
+            stack.push_async_callback(each.stop)
+            await asyncio.wait_for(each.ready.wait(), 20.0)
+        assert gives.process is not None
+        assert takes.process is not None
+        assert psutil.Process(gives.process.pid).nice() - psutil.Process(takes.process.pid).nice() == 7
+        group = Path(f"/proc/{gives.process.pid}/autogroup")
+        if group.exists():
+            assert group.read_text().split()[-2:] == ["nice", "7"]
+
+
 async def failures(folder: Path, *argv: str, count: int = 2) -> list[str]:
     """What is said of the first failures; the pauses between them are left out."""
     said = list[str]()
@@ -189,6 +208,13 @@ def open_files(pid: int) -> list[str]:
     return found
 
 
+def catches(pid: int, signum: int) -> bool:
+    """Whether a process has a handler for a signal (proc(5))."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signum - 1) & 1)
+
+
 @pytest.mark.slow
 async def test_a_forked_worker_is_a_process_of_its_own_and_our_child(tmp_path: Path, silent: str) -> None:
     async with waiting(tmp_path, silent, [], "keeper", "learner") as workers:
@@ -204,6 +230,7 @@ async def test_a_forked_worker_is_a_process_of_its_own_and_our_child(tmp_path: P
         assert [os.getsid(pid) for pid in pids] == pids
         assert logs == [[str(each.log)] for each in workers]
 
+        await until("it listens to signals", lambda: catches(pids[1], signal.SIGTERM), 10.0)
         await workers[1].stop()
 
         assert workers[1].process is not None

@@ -2,9 +2,12 @@
 
 import asyncio
 import uuid
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
@@ -27,6 +30,7 @@ from streams.runtime.store import READER
 from streams.topics import LISTENERS, LISTENING_EVENTS, PLAYLIST_REQUESTS, PLAYLISTS, TRACKS
 
 Message = ListeningEvent | Track | Profile
+NEWEST_KEPT = 10_000  # listeners whose newest event is known
 
 
 class SegueClient:
@@ -43,6 +47,9 @@ class SegueClient:
         self._producer: AIOKafkaProducer | None = None
         self._reader: AIOKafkaConsumer | None = None
         self._waiting: dict[str, asyncio.Future[Playlist]] = {}
+        self._newest: OrderedDict[bytes, int] = (
+            OrderedDict()
+        )  # listener -> offset of their newest event that the broker has
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "SegueClient":
@@ -108,7 +115,7 @@ class SegueClient:
         """Any bytes to a topic of ours; None is a tombstone."""
         assert self._producer is not None, "the client is used as a context manager"
         sent = await self._producer.send(self.settings.topic(topic), value, key)
-        sent.add_done_callback(self._acknowledged)
+        sent.add_done_callback(partial(self._acknowledged, key if topic == LISTENING_EVENTS.name else None))
         self.sent += 1
 
     async def flush(self) -> None:
@@ -125,10 +132,17 @@ class SegueClient:
         if lost is not None:
             raise self._not_taken(lost) from lost
 
-    def _acknowledged(self, sent: "asyncio.Future[Any]") -> None:
-        if not sent.cancelled() and (error := sent.exception()) is not None:
+    def _acknowledged(self, listener: bytes | None, sent: "asyncio.Future[Any]") -> None:
+        if sent.cancelled():
+            return
+        if (error := sent.exception()) is not None:
             self._lost = self._lost or error
             self._tell(self._not_taken(error))  # it may have been what somebody waits for an answer to
+        elif self.listen and listener is not None:
+            self._newest[listener] = sent.result().offset
+            self._newest.move_to_end(listener)
+            if len(self._newest) > NEWEST_KEPT:
+                self._newest.popitem(last=False)
 
     def _not_taken(self, error: BaseException) -> SituationError:
         reason = refused(error, "Write", self.settings) or str(error)
@@ -140,7 +154,7 @@ class SegueClient:
                 waiting.set_exception(error)
 
     async def playlist(self, request: PlaylistRequest, timeout_s: float = 10.0) -> Playlist:
-        """Ask, and wait for the answer.
+        """Ask, and wait for the answer. It reflects what this client has produced of the listener and the broker has acknowledged.
 
         Raises
         ------
@@ -150,10 +164,13 @@ class SegueClient:
         assert self._task is not None, "a client that is to ask listens"
         if self._task.done():  # the reader has failed
             self._task.result()
+        key = request.user_id.encode()
+        if request.after_event is None and key in self._newest:
+            request = msgspec.structs.replace(request, after_event=self._newest[key])
         answer: asyncio.Future[Playlist] = asyncio.get_running_loop().create_future()
         self._waiting[request.request_id] = answer
         try:
-            await self.send(PLAYLIST_REQUESTS.name, request.user_id.encode(), encode(request))
+            await self.send(PLAYLIST_REQUESTS.name, key, encode(request))
             return await asyncio.wait_for(answer, timeout_s)
         except TimeoutError as error:
             self.errors += 1

@@ -68,6 +68,11 @@ class PendingEvents:
             gone.append(this.drop_oldest().key or b"")
         return gone
 
+    def reaches(self, partition: int, offset: int) -> bool:
+        """Whether an event was taken, or learnt, and all before it; of a partition that is not there too, since nobody can wait for it."""
+        this = self._partitions.get(partition)
+        return this is None or offset < max(this.next_offset, this.watermark)
+
     def of(self, key: bytes) -> list[PendingEvent]:
         """What is pending under a key, in its order."""
         return [

@@ -88,7 +88,11 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PlaylistRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody wants a playlist. `deadline_ms` is how long the answer may take from its arrival."""
+    """Somebody wants a playlist.
+
+    deadline_ms : how long the answer may take from its arrival
+    after_event : the offset in `listening-events` of the listener's newest event that the asker knows to be there; the answer waits for it a moment
+    """
 
     request_id: Id
     user_id: Id
@@ -99,6 +103,7 @@ class PlaylistRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     deadline_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
     explain: bool = False
     at_ms: AtMs | None = None
+    after_event: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)] | None = None
 
 
 class Slot(msgspec.Struct, frozen=True, omit_defaults=True):

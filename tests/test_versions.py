@@ -449,9 +449,9 @@ MESSAGES: list[tuple[Any, bytes]] = [
         b'{"user_id":"u","country":"SE","age_band":"25-34","favourite_tags":["g"],"favourite_artists":["a"]}',
     ),
     (
-        PlaylistRequest("r", "u", "radio", 5, ["t"], Context(hour=4), 100, True, 1),
+        PlaylistRequest("r", "u", "radio", 5, ["t"], Context(hour=4), 100, True, 1, 7),
         b'{"request_id":"r","user_id":"u","surface":"radio","size":5,"seed_tracks":["t"],"context":{"hour":4},"deadline_ms":100,'
-        b'"explain":true,"at_ms":1}',
+        b'"explain":true,"at_ms":1,"after_event":7}',
     ),
     (
         Playlist(

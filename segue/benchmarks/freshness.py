@@ -63,15 +63,17 @@ async def measure_freshness(
             load = asyncio.create_task(
                 _load(others, catalogue, seconds + WARM_S + new_tracks * NEW_TRACK_S_MAX, events_per_s)
             )
-            await asyncio.sleep(WARM_S)
-            await prober.probe(seconds, requests_per_s)
-            fresh = [await prober.new_track(number) for number in range(new_tracks)]
-            if load.done():  # what was measured without it is no figure
-                load.result()
-                raise SituationError("the load ended before what it was to load was measured")
-            load.cancel()
-            await asyncio.wait([load])
-            await prober.stop()
+            try:
+                await asyncio.sleep(WARM_S)
+                await prober.probe(seconds, requests_per_s)
+                fresh = [await prober.new_track(number) for number in range(new_tracks)]
+                if load.done():  # what was measured without it is no figure
+                    load.result()
+                    raise SituationError("the load ended before what it was to load was measured")
+            finally:
+                load.cancel()
+                await asyncio.wait([load])
+                await prober.stop()
     return {
         "p50_ms": percentile(prober.round_trip, 50),
         "p99_ms": percentile(prober.round_trip, 99),

@@ -34,7 +34,7 @@ class EventReader:
         self._wanted: set[TopicPartition] = set()
         self._watermarks: Mapping[int, int] = {}
         self._ends: dict[TopicPartition, int] = {}  # of those that it has not read up to there
-        self._reached = asyncio.Event()
+        self._reached, self._more = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -58,6 +58,14 @@ class EventReader:
         self._reached.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._reached.wait(), READ_S)
+
+    async def reach(self, partition: int, offset: int, within_s: float) -> None:
+        """Wait until an event is pending, or learnt; at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not self.pending.reaches(partition, offset):
+                    self._more.clear()
+                    await self._more.wait()
 
     async def _run(self) -> None:
         while True:
@@ -85,6 +93,7 @@ class EventReader:
             now_ms = time.time_ns() // 1_000_000
             events = [PendingEvent(each.offset, each.key, each.value, now_ms) for each in records]
             self.pending.take(tp.partition, events)
+            self._more.set()
         for tp, end in list(self._ends.items()):
             if await self._reader.position(tp) >= end:
                 del self._ends[tp]

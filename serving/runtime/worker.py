@@ -44,7 +44,8 @@ from streams.topics import (
 )
 
 NAME = "serving"
-TURNS = 4  # of the loop after each answer: from a socket to whoever reads rows and events, and from an answer to its socket, it is several
+TURNS = 6  # of the loop before each answer: from a socket to whoever reads rows and events, and from the last answer to its socket, it is several
+REACH_S = 0.03  # an answer waits for an event that was there before the request
 TICK_S = 0.05
 COMMIT_EVERY_S = 1.0
 RECALL_EVERY_S = 60
@@ -226,14 +227,18 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _answer_requests(self) -> None:
         while not self._stopping:
             for tp, records in (await self._consumer.getmany(timeout_ms=100, max_records=200)).items():
+                waits_until = time.monotonic() + REACH_S  # what came together waits together
                 for record in records:
                     await self._wait_until_known()
                     if self._stopping or tp not in self._consumer.assignment():
                         break  # its next owner answers
-                    await self._send(tp, record, self._answer(record))
-                    self._answered_to[tp] = record.offset + 1
                     for _ in range(TURNS):
                         await asyncio.sleep(0)
+                    request = request_of(record)
+                    if isinstance(request, PlaylistRequest) and request.after_event is not None:
+                        await self._events.reach(tp.partition, request.after_event, waits_until - time.monotonic())
+                    await self._send(tp, record, self._answer(record, request))
+                    self._answered_to[tp] = record.offset + 1
 
     async def _wait_until_known(self) -> None:
         while not (self._known.is_set() or self._stopping):
@@ -252,13 +257,11 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             log.critical("Kafka did not take an answer: %r; ending, the request is answered by the next", error)
             os._exit(FAILED)
 
-    def _answer(self, record: Any) -> Playlist:
+    def _answer(self, record: Any, request: PlaylistRequest | MessageError) -> Playlist:
         now_ms = self._clock_ms()
         waited_ms = max(0.0, now_ms - record.timestamp)
-        try:
-            request = owned(decode(PlaylistRequest, record.value), record.key)
-        except MessageError as error:
-            return refusal(record.key, record.value, str(error), int(now_ms))
+        if isinstance(request, MessageError):
+            return refusal(record.key, record.value, str(request), int(now_ms))
         at_ms = request.at_ms if request.at_ms is not None else int(now_ms)
         try:
             playlist = self._radio.recommend(request, at_ms, lambda: waited_ms + self._clock_ms() - now_ms)
@@ -271,6 +274,14 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             reason = f"we failed to answer: {type(error).__name__}; the worker's log says more"
             return refusal(record.key, record.value, reason, int(now_ms))
         return msgspec.structs.replace(playlist, freshness_ms=float(self._listeners.age_ms(int(now_ms))))
+
+
+def request_of(record: Any) -> PlaylistRequest | MessageError:
+    """The request, or what is wrong with it."""
+    try:
+        return owned(decode(PlaylistRequest, record.value), record.key)
+    except MessageError as error:
+        return error
 
 
 def refusal(key: bytes | None, value: bytes | None, reason: str, at_ms: int) -> Playlist:

@@ -130,6 +130,7 @@ def _request(chance: Random, now_ms: int) -> tuple[str, dict[str, object]]:
     fields["deadline_ms"] = chance.choice((1, 250, 60_000))
     if chance.random() < 0.3:
         fields["at_ms"] = chance.choice((0, 1, now_ms, now_ms + 10**11, 253_402_300_799_999))
+        fields["after_event"] = chance.choice((0, 1, (1 << 63) - 1))
     return user, fields
 
 

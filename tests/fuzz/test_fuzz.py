@@ -18,7 +18,8 @@ from tests.fuzz.hostile import KEYS, LARGE, TOPICS, Message, good
 
 FIELDS = (
     *("event_id", "at_ms", "user_id", "track_id", "kind", "played_ms", "context", "title", "tags", "request_id"),
-    *("size", "seed_tracks", "tracks", "name", "layer", "arms", "settings", "content", "deadline_ms", "unknown"),
+    *("size", "seed_tracks", "tracks", "name", "layer", "arms", "settings", "content", "deadline_ms", "after_event"),
+    "unknown",
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=130),

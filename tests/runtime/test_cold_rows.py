@@ -301,10 +301,10 @@ async def test_a_serving_worker_that_cannot_read_rows_ends_rather_than_answer_er
         raise ColdRowsError("no room")
 
     monkeypatch.setattr(worker._radio, "recommend", fail)
-    request = encode(PlaylistRequest(request_id="r1", user_id="ann"))
+    request = PlaylistRequest(request_id="r1", user_id="ann")
 
     with pytest.raises(ColdRowsError):
-        worker._answer(Rec(0, b"ann", request))
+        worker._answer(Rec(0, b"ann", encode(request)), request)
 
 
 def test_a_serving_worker_bounds_its_listeners() -> None:

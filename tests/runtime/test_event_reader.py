@@ -134,3 +134,18 @@ async def test_whoever_assigns_partitions_does_not_wait_for_ever(monkeypatch: py
         await reader.assign({0}, {0: 7})
 
         assert len(pending) == 0
+
+
+async def test_an_event_that_is_on_its_way_is_waited_for_and_one_that_never_comes_a_moment() -> None:
+    topic = Topic(p0=10)
+    async with reading(topic) as (reader, pending):
+        await reader.assign({0}, {0: 7})
+        waiting = asyncio.create_task(reader.reach(0, 10, 20.0))
+        await asyncio.sleep(0)
+        topic.ends[P0] = 11
+        await waiting
+        assert pending.reaches(0, 10)
+        await reader.reach(0, 1 << 62, 0.001)
+        await reader.reach(0, 1 << 62, -1.0)
+
+        assert not pending.reaches(0, 11)

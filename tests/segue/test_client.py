@@ -1,21 +1,33 @@
 """The client without a broker: what it does with messages of others and with what Kafka did not take."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from segue.client import SegueClient
+import segue.client
+from segue.client import SegueClient, request_for
 from segue.errors import SituationError
-from streams.messages import Playlist, encode
+from streams.messages import Playlist, PlaylistRequest, decode, encode
 from streams.runtime.settings import Settings
+from tests.builders import event
 
 
 class SilentProducer:
-    """Takes nothing; says that all is sent."""
+    """Takes nothing; says that all is sent. sent : by topic, the values"""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes]] = []
 
     async def flush(self) -> None:
         return None
+
+    async def send(self, topic: str, value: bytes, _key: bytes) -> "asyncio.Future[Any]":
+        self.sent.append((topic, value))
+        acknowledged: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        acknowledged.set_result(SimpleNamespace(offset=len(self.sent) + 40))
+        return acknowledged
 
 
 def client() -> SegueClient:
@@ -41,7 +53,37 @@ async def test_what_was_not_taken_is_said_once() -> None:
     producing = client()
     sent: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     sent.set_exception(ConnectionError("gone"))
-    producing._acknowledged(sent)
+    producing._acknowledged(None, sent)
     with pytest.raises(SituationError, match="did not take what was produced: gone"):
         await producing.flush()
     await producing.flush()
+
+
+async def asked(asking: SegueClient, user_id: str) -> PlaylistRequest:
+    """What is asked, by somebody who does not wait long."""
+    asking._task = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]
+    with pytest.raises(SituationError):
+        await asking.playlist(request_for(user_id), timeout_s=0.0)
+    asking._task.cancel()
+    return decode(PlaylistRequest, asking._producer.sent[-1][1])  # type: ignore[union-attr]
+
+
+async def test_who_asks_says_which_of_the_listeners_events_the_broker_has() -> None:
+    asking = client()
+    for user_id in ("bob", "ann", "ann"):
+        await asking.produce(event(user_id=user_id))
+    await asyncio.sleep(0)  # acknowledgements are told in the next turn of the loop
+
+    assert (await asked(asking, "ann")).after_event == 43
+    assert (await asked(asking, "bob")).after_event == 41
+    assert (await asked(asking, "eve")).after_event is None
+
+
+async def test_of_so_many_listeners_alone_the_newest_event_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segue.client, "NEWEST_KEPT", 2)
+    asking = client()
+    for user_id in ("ann", "bob", "ann", "eve"):
+        await asking.produce(event(user_id=user_id))
+    await asyncio.sleep(0)
+
+    assert sorted(asking._newest) == [b"ann", b"eve"]

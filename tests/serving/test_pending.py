@@ -235,6 +235,17 @@ def test_one_event_that_is_too_large_takes_no_others_place() -> None:
     assert ([each.value for each in held.of(b"ann")], len(held)) == ([b"{}"], 3)
 
 
+def test_what_was_taken_or_learnt_is_reached_and_what_is_not_read_here_is_not_waited_for() -> None:
+    pending = PendingEvents()
+    pending.begin(0, 7, 7)
+    reached = [pending.reaches(0, 6), pending.reaches(0, 7)]
+    pending.take(0, [PendingEvent(7, b"ann", b"{}", 0)])
+    reached += [pending.reaches(0, 7), pending.reaches(0, 8)]
+    pending.learnt(0, 9)
+
+    assert [*reached, pending.reaches(0, 8), pending.reaches(1, 0)] == [True, False, True, False, True, True]
+
+
 def test_events_of_a_partition_that_was_let_go_are_left_out() -> None:
     held = PendingEvents()
     held.begin(0, 0, 0)

@@ -173,9 +173,8 @@ class Listener(Recollection):
             rows[page_key(page, user)] = VERSION + msgspec.msgpack.encode(tail[:PAGE_EVENTS])
             del tail[:PAGE_EVENTS]
         self._pages_kept = full
-        if (
-            self._choices_changed
-        ):  # before the head: who has read that an event was learnt has read what was chosen by it
+        # before the head: who has read that an event was learnt has read what was chosen by it
+        if self._choices_changed:
             choices = Choices(self.liked, self.blocked, self.profile, self.offered)
             rows[CHOICES + user] = VERSION + msgspec.msgpack.encode(choices)
             self._choices_changed = False
@@ -228,9 +227,8 @@ class Listener(Recollection):
         self.counts, self.ahead = head.counts, max(0, known - start - len(newest))
         for event in self.foreseen():
             self.counts[event.kind] += 1
-        if (
-            chose
-        ):  # their row came before this head: what it holds already was chosen once more, and may have put out others
+        # their row came before this head: what it holds already was chosen once more, and may have put out others
+        if chose:
             self.refresh_choices(row(CHOICES + user))
 
     def refresh_choices(self, value: bytes | None) -> None:

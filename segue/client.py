@@ -30,26 +30,25 @@ from streams.runtime.store import READER
 from streams.topics import LISTENERS, LISTENING_EVENTS, PLAYLIST_REQUESTS, PLAYLISTS, TRACKS
 
 Message = ListeningEvent | Track | Profile
-NEWEST_KEPT = 10_000  # listeners whose newest event is known
 
 
 class SegueClient:
     """Use it as an async context manager.
 
     listen : read `playlists` too, which `playlist` needs
+    newest_max : listeners whose newest event is known
     sent : messages handed to the producer; errors : answers that did not come, or could not be read
     """
 
-    def __init__(self, settings: Settings, *, listen: bool = True) -> None:
-        self.settings, self.listen = settings, listen
+    def __init__(self, settings: Settings, *, listen: bool = True, newest_max: int = 10_000) -> None:
+        self.settings, self.listen, self.newest_max = settings, listen, newest_max
         self.sent = self.errors = 0
         self._lost: BaseException | None = None
         self._producer: AIOKafkaProducer | None = None
         self._reader: AIOKafkaConsumer | None = None
         self._waiting: dict[str, asyncio.Future[Playlist]] = {}
-        self._newest: OrderedDict[bytes, int] = (
-            OrderedDict()
-        )  # listener -> offset of their newest event that the broker has
+        # listener -> offset of their newest event that the broker has
+        self._newest = OrderedDict[bytes, int]()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "SegueClient":
@@ -138,10 +137,12 @@ class SegueClient:
         if (error := sent.exception()) is not None:
             self._lost = self._lost or error
             self._tell(self._not_taken(error))  # it may have been what somebody waits for an answer to
-        elif self.listen and listener is not None:
+        elif (
+            self.listen and listener is not None and sent.result().offset >= 0
+        ):  # of what came twice it is not always known
             self._newest[listener] = sent.result().offset
             self._newest.move_to_end(listener)
-            if len(self._newest) > NEWEST_KEPT:
+            if len(self._newest) > self.newest_max:
                 self._newest.popitem(last=False)
 
     def _not_taken(self, error: BaseException) -> SituationError:
@@ -154,7 +155,7 @@ class SegueClient:
                 waiting.set_exception(error)
 
     async def playlist(self, request: PlaylistRequest, timeout_s: float = 10.0) -> Playlist:
-        """Ask, and wait for the answer. It reflects what this client has produced of the listener and the broker has acknowledged.
+        """Ask, and wait for the answer. It waits for what this client has produced of the listener and the broker has acknowledged, some 30 ms at most.
 
         Raises
         ------

@@ -18,7 +18,7 @@ from streams.runtime.exits import REFUSED
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STOP_S = 15.0
 REFUSED_PAUSE_S = 60.0  # somebody must decide first: what is there is looked at again now and then
-AGAIN_S = 0.15
+GIVE_WAY_TRIES, GIVE_WAY_AGAIN_S = 10, 0.15  # others on this machine may do so in the same tenth of a second
 STEADY_S = 60.0  # after so long the next failure counts as the first
 # When the process is started, a greater log is set aside, in place of the one that was before.
 LOG_BYTES_MAX = 10_000_000
@@ -123,14 +123,19 @@ class Worker:
         with self.log.open("ab") as log:
             self.process = await self._start(log)
             assert self.process.stdout is not None
-            while self.niceness and not give_way(self.process.pid, self.niceness):
-                await asyncio.sleep(AGAIN_S)
+            await self._give_way(self.process)
             async for line in self.process.stdout:
                 if line.strip().endswith(b"ready"):
                     self.ready.set()
                 log.write(line)
                 log.flush()
             return await self.process.wait()
+
+    async def _give_way(self, process: asyncio.subprocess.Process | ForkedProcess) -> None:
+        for _ in range(GIVE_WAY_TRIES if self.niceness else 0):
+            if process.returncode is not None or give_way(process.pid, self.niceness):
+                return
+            await asyncio.sleep(GIVE_WAY_AGAIN_S)
 
     async def _start(self, log: IO[bytes]) -> asyncio.subprocess.Process | ForkedProcess:
         if can_fork(self.argv, self.env):

@@ -21,13 +21,14 @@ def adopt_orphans() -> bool:
 
 
 def give_way(pid: int, niceness: int) -> bool:
-    """Let a process that leads a session have less of the processor than others that want it. Answers whether that was all: False asks for another call.
+    """Let a child that leads a session have less of the processor than we have, where others want it. Answers whether that was all: False asks for another call.
 
     Linux weighs sessions against each other where it groups by them (sched(7), autogroup), and only within one its processes; and it lets who
-    is not root change the weight of a session ten times a second.
+    is not root change the weight of a session ten times a second, all of them together.
     """
+    niceness = min(19, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
     try:
-        os.setpriority(os.PRIO_PROCESS, pid, max(niceness, os.getpriority(os.PRIO_PROCESS, pid)))
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
         Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
     except BlockingIOError:
         return False

@@ -60,12 +60,16 @@ class EventReader:
             await asyncio.wait_for(self._reached.wait(), READ_S)
 
     async def reach(self, partition: int, offset: int, within_s: float) -> None:
-        """Wait until an event is pending, or learnt; at most so long."""
+        """Wait until an event is pending, or learnt; at most so long, and not for a partition that is not read."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while not self.pending.reaches(partition, offset):
                     self._more.clear()
                     await self._more.wait()
+
+    def look_again(self) -> None:
+        """What is pending has changed, and not by reading alone: who waits looks again."""
+        self._more.set()
 
     async def _run(self) -> None:
         while True:
@@ -79,6 +83,7 @@ class EventReader:
                 else:
                     log.error("%s; playlists go by committed events until then", reason)
                 self.pending.keep_only(())
+                self.look_again()
                 self._reader.assign([])
                 await asyncio.sleep(RETRY_S)
 
@@ -93,7 +98,7 @@ class EventReader:
             now_ms = time.time_ns() // 1_000_000
             events = [PendingEvent(each.offset, each.key, each.value, now_ms) for each in records]
             self.pending.take(tp.partition, events)
-            self._more.set()
+            self.look_again()
         for tp, end in list(self._ends.items()):
             if await self._reader.position(tp) >= end:
                 del self._ends[tp]
@@ -103,6 +108,7 @@ class EventReader:
     async def _begin(self, wanted: Collection[TopicPartition]) -> None:
         new = await go_on_with(self._reader, wanted)
         self.pending.keep_only({tp.partition for tp in set(wanted) - new})
+        self.look_again()
         ends = dict(await self._reader.end_offsets(list(new))) if new else {}
         self._ends = {tp: end for tp, end in self._ends.items() if tp in set(wanted) - new} | ends
         for tp, end in ends.items():

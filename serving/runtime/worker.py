@@ -20,10 +20,11 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError
 
 from online_models.listeners import Audience
-from serving.radio import Radio
+from serving.radio import LADDER, Radio
 from serving.replica import Replica
+from serving.requests import refusal, request_of
 from serving.runtime.event_reader import EventReader
-from streams.messages import KEY_BYTES_MAX, MessageError, Playlist, PlaylistRequest, decode, encode, owned
+from streams.messages import KEY_BYTES_MAX, MessageError, Playlist, PlaylistRequest, encode
 from streams.runtime.access import check_rights
 from streams.runtime.admin import count_partitions
 from streams.runtime.cold_rows import ColdRowsError, RowSpace
@@ -45,7 +46,7 @@ from streams.topics import (
 
 NAME = "serving"
 TURNS = 6  # of the loop before each answer: from a socket to whoever reads rows and events, and from the last answer to its socket, it is several
-REACH_S = 0.03  # an answer waits for an event that was there before the request
+REACH_S = 0.03  # answers to what came together wait for events that were there before them
 TICK_S = 0.05
 COMMIT_EVERY_S = 1.0
 RECALL_EVERY_S = 60
@@ -175,6 +176,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
     def _take_watermarks(self, partition: int, watermarks: Mapping[str, int]) -> None:
         self._watermarks[partition] = watermarks.get(LISTENING_EVENTS.name, 0)
         self._replica.learnt(partition, self._watermarks[partition])
+        self._events.look_again()
 
     async def _guard(self, loop: Any) -> None:
         try:
@@ -226,19 +228,31 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _answer_requests(self) -> None:
         while not self._stopping:
-            for tp, records in (await self._consumer.getmany(timeout_ms=100, max_records=200)).items():
-                waits_until = time.monotonic() + REACH_S  # what came together waits together
+            fetched = await self._consumer.getmany(timeout_ms=100, max_records=200)
+            patience_s = REACH_S  # of all that came together
+            for tp, records in fetched.items():
                 for record in records:
-                    await self._wait_until_known()
-                    if self._stopping or tp not in self._consumer.assignment():
-                        break  # its next owner answers
                     for _ in range(TURNS):
                         await asyncio.sleep(0)
-                    request = request_of(record)
-                    if isinstance(request, PlaylistRequest) and request.after_event is not None:
-                        await self._events.reach(tp.partition, request.after_event, waits_until - time.monotonic())
-                    await self._send(tp, record, self._answer(record, request))
+                    request = request_of(record.key, record.value)
+                    patience_s -= await self._reach(tp.partition, record.timestamp, request, patience_s)
+                    await self._wait_until_known()
+                    if self._stopping or tp not in self._consumer.assignment():
+                        break  # its next owner answers; from here to the answer nothing is awaited, in which it could be taken
+                    answer = self._answer(record, request)
+                    await self._send(tp, record, answer)
                     self._answered_to[tp] = record.offset + 1
+
+    async def _reach(
+        self, partition: int, asked_ms: int, request: PlaylistRequest | MessageError, patience_s: float
+    ) -> float:
+        """Wait for the event that the request says was there before it, while there is time for a full answer; answers for how many seconds."""
+        if isinstance(request, MessageError) or request.after_event is None:
+            return 0.0
+        left_ms = LADDER["full"] * request.deadline_ms - (self._clock_ms() - asked_ms)
+        began = time.monotonic()
+        await self._events.reach(partition, request.after_event, min(patience_s, left_ms / 1e3))
+        return time.monotonic() - began
 
     async def _wait_until_known(self) -> None:
         while not (self._known.is_set() or self._stopping):
@@ -274,25 +288,6 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             reason = f"we failed to answer: {type(error).__name__}; the worker's log says more"
             return refusal(record.key, record.value, reason, int(now_ms))
         return msgspec.structs.replace(playlist, freshness_ms=float(self._listeners.age_ms(int(now_ms))))
-
-
-def request_of(record: Any) -> PlaylistRequest | MessageError:
-    """The request, or what is wrong with it."""
-    try:
-        return owned(decode(PlaylistRequest, record.value), record.key)
-    except MessageError as error:
-        return error
-
-
-def refusal(key: bytes | None, value: bytes | None, reason: str, at_ms: int) -> Playlist:
-    """The answer to what is no request; its ids as far as they can be read."""
-    request_id, user_id = "", (key or b"").decode("utf-8", "replace")[:128]
-    try:
-        seen = msgspec.json.decode(value or b"", type=dict[str, msgspec.Raw]).get("request_id", b'""')
-        request_id = str(msgspec.json.decode(seen, type=str | int))[:128]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass  # policy: nothing can be read of it; the answer goes out under its key alone
-    return Playlist(request_id=request_id, user_id=user_id, at_ms=at_ms, error=reason[:2000])
 
 
 def _now_ms() -> float:

@@ -16,7 +16,8 @@ import numpy as np
 from online_models.listeners import Audience, Listeners
 from segue.evaluation.cluster import LocalCluster
 from serving.pending import PendingEvent
-from serving.runtime.worker import ServingWorker, request_of
+from serving.requests import request_of
+from serving.runtime.worker import ServingWorker
 from streams.messages import VALUE_BYTES_MAX, DeadLetter, Experiment, Playlist, decode, encode
 from streams.steps import Output, Record, Step
 from streams.topics import (
@@ -217,7 +218,7 @@ class Gauntlet:
     def _ask(self, message: Message) -> Playlist:
         waited_ms = (self._offset % 7) * 30  # now and then from a lower level of the ladder
         record = Rec(self._offset, message.key, message.value, self.now_ms - waited_ms)
-        answer: Playlist = self.worker._answer(record, request_of(record))
+        answer: Playlist = self.worker._answer(record, request_of(record.key, record.value))
         self._offset += 1
         value = encode(answer)
         must(len(value) <= VALUE_BYTES_MAX, f"an answer of {len(value):,} bytes")

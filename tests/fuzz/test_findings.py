@@ -7,7 +7,8 @@ from aiokafka import TopicPartition
 
 from serving.answer import fitted
 from serving.replica import Replica
-from serving.runtime.worker import KEY_BYTES_MAX, ServingWorker, request_of
+from serving.requests import request_of
+from serving.runtime.worker import KEY_BYTES_MAX, ServingWorker
 from streams.messages import VALUE_BYTES_MAX, Experiment, Playlist, Slot, encode
 from streams.processor import LETTER_BYTES_MAX, LETTER_KEY_BYTES_MAX
 from streams.topics import DEAD_LETTERS, EXPERIMENTS, LISTENERS, LISTENING_EVENTS, PLAYLISTS, TRACKS
@@ -47,7 +48,9 @@ async def test_a_request_with_a_long_key_is_refused_under_its_beginning() -> Non
     worker: Any = ServingWorker(SETTINGS, clock_ms=lambda: 0.0)
     worker._producer = Producer()
     record = Rec(0, b"k" * WIRE_BYTES, b"{}")
-    await worker._send(TopicPartition("p-playlist-requests", 0), record, worker._answer(record, request_of(record)))
+    await worker._send(
+        TopicPartition("p-playlist-requests", 0), record, worker._answer(record, request_of(record.key, record.value))
+    )
 
     assert worker._producer.sent == {0: [b"k" * KEY_BYTES_MAX]}
     assert worker.errors == 1

@@ -128,7 +128,7 @@ def test_a_worker_is_started_again_and_has_time_to_end(name: str) -> None:
 def test_a_worker_gives_way_as_it_does_under_segue_up(name: str) -> None:
     weight = 1024 / 1.25 ** NICENESS.get(name, 0)  # sched(7): a step of niceness is a quarter
 
-    assert OURS[name].get("cpu_shares", 1024) == round(weight)
+    assert OURS[name]["cpu_shares"] == round(weight)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -285,10 +285,17 @@ class Listeners:
 
 
 class Events:
-    """A reader of events; assigned : with the watermarks that were known then."""
+    """A reader of events; assigned : with the watermarks that were known then; `waiting` is called where somebody waits, `waits` is for what and how long."""
 
     def __init__(self) -> None:
         self.assigned: list[tuple[set[int], dict[int, int]]] = []
+        self.waits: list[tuple[int, int, float]] = []
+        self.waiting: Callable[[], Any] | None = None
+
+    async def reach(self, partition: int, offset: int, within_s: float) -> None:
+        self.waits.append((partition, offset, within_s))
+        if self.waiting is not None:
+            await self.waiting()
 
     async def assign(self, partitions: Collection[int], watermarks: Mapping[int, int]) -> None:
         self.assigned.append((set(partitions), dict(watermarks)))

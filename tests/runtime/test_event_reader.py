@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaTimeoutError
 from serving.pending import PendingEvents
 from serving.runtime import event_reader
 from serving.runtime.event_reader import EventReader
-from tests.runtime.fakes import SETTINGS, Rec, until
+from tests.runtime.fakes import DEADLINE_S, SETTINGS, Rec, until
 
 P0, P1 = TopicPartition("p-listening-events", 0), TopicPartition("p-listening-events", 1)
 
@@ -140,12 +140,32 @@ async def test_an_event_that_is_on_its_way_is_waited_for_and_one_that_never_come
     topic = Topic(p0=10)
     async with reading(topic) as (reader, pending):
         await reader.assign({0}, {0: 7})
-        waiting = asyncio.create_task(reader.reach(0, 10, 20.0))
+        waiting = asyncio.create_task(reader.reach(0, 10, 1e9))
         await asyncio.sleep(0)
         topic.ends[P0] = 11
-        await waiting
+        await asyncio.wait_for(waiting, DEADLINE_S)
         assert pending.reaches(0, 10)
         await reader.reach(0, 1 << 62, 0.001)
         await reader.reach(0, 1 << 62, -1.0)
 
         assert not pending.reaches(0, 11)
+
+
+@pytest.mark.parametrize("how", ["learnt", "let go", "unreadable"])
+async def test_nobody_waits_on_for_an_event_that_will_not_be_read(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_reader, "RETRY_S", 0.001)
+    topic = Topic(p0=10)
+    async with reading(topic) as (reader, pending):
+        await reader.assign({0}, {0: 7})
+        waiting = asyncio.create_task(reader.reach(0, 10, 1e9))
+        await asyncio.sleep(0)
+        match how:
+            case "learnt":  # as the worker does with a watermark
+                pending.learnt(0, 11)
+                reader.look_again()
+            case "let go":
+                await reader.assign(set(), {})
+            case _:
+                monkeypatch.setattr(topic, "getmany", None)
+
+        await asyncio.wait_for(waiting, DEADLINE_S)

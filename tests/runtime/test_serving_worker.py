@@ -12,7 +12,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from serving.runtime.worker import FORGOTTEN_MAX, ServingWorker
+from serving.runtime.worker import FORGOTTEN_MAX, REACH_S, ServingWorker
+from streams.messages import PlaylistRequest, encode
 from streams.runtime.exits import FAILED, REFUSED
 from tests.runtime.fakes import (
     DEADLINE_S,
@@ -109,6 +110,57 @@ async def test_requests_wait_from_the_revocation_to_the_next_assignment() -> Non
         assert {0: keys(1)} == world.sent
         await world.assign(P0)
         await world.answered(2)
+
+
+def asked_after(event: int, *, user_id: str = "ann", at_ms: int = 990, **fields: Any) -> Rec:
+    """A request that names an event that was there before it, ten milliseconds old."""
+    request = PlaylistRequest(request_id="r", user_id=user_id, after_event=event, **fields)
+    return Rec(0, user_id.encode(), encode(request), at_ms)
+
+
+async def test_a_request_waits_for_the_event_that_was_there_before_it() -> None:
+    async with answering(P0, P1) as world:
+        await world.assign(P0, P1)
+        world.consumer.fetches = [{P1: [asked_after(7)]}]
+        await world.answered(1)
+
+    assert [(partition, offset) for partition, offset, _ in world.events.waits] == [(1, 7)]
+    assert 0.0 < world.events.waits[0][2] <= REACH_S
+
+
+async def test_a_request_waits_no_longer_than_a_full_answer_is_still_to_be_had() -> None:
+    async with answering(P0) as world:
+        await world.assign(P0)
+        world.consumer.fetches = [{P0: [asked_after(7, deadline_ms=50), asked_after(7, at_ms=500)]}]
+        await world.answered(2)
+
+    assert [within_s for *_, within_s in world.events.waits] == pytest.approx([0.010, -0.400])
+
+
+async def test_what_came_together_waits_together() -> None:
+    async with answering(P0, P1) as world:
+        await world.assign(P0, P1)
+        world.events.waiting = lambda: asyncio.sleep(REACH_S)
+        world.consumer.fetches = [{P0: [asked_after(7)], P1: [asked_after(8), asked_after(9)]}]
+        await world.answered(3)
+
+    assert [within_s > 0.0 for *_, within_s in world.events.waits] == [True, False, False]
+
+
+async def test_a_request_whose_partition_goes_while_it_waits_is_left_to_its_next_owner() -> None:
+    async with answering(P0, P1) as world:
+        await world.assign(P0)
+
+        async def rebalance() -> None:
+            world.events.waiting = None
+            await world.revoke()
+            await world.assign(P1)
+
+        world.events.waiting = rebalance
+        world.consumer.fetches = [{P0: [asked_after(7)]}, {P1: asked(1)}]
+        await world.answered(1)
+
+        assert (list(world.sent), list(world.worker._answered_to)) == ([1], [P1])
 
 
 async def test_what_was_fetched_of_a_partition_that_was_revoked_is_not_answered() -> None:

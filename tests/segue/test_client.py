@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import segue.client
 from segue.client import SegueClient, request_for
 from segue.errors import SituationError
 from streams.messages import Playlist, PlaylistRequest, decode, encode
@@ -79,9 +78,9 @@ async def test_who_asks_says_which_of_the_listeners_events_the_broker_has() -> N
     assert (await asked(asking, "eve")).after_event is None
 
 
-async def test_of_so_many_listeners_alone_the_newest_event_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segue.client, "NEWEST_KEPT", 2)
+async def test_of_so_many_listeners_alone_the_newest_event_is_known() -> None:
     asking = client()
+    asking.newest_max = 2
     for user_id in ("ann", "bob", "ann", "eve"):
         await asking.produce(event(user_id=user_id))
     await asyncio.sleep(0)

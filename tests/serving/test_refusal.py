@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.runtime.worker import refusal
+from serving.requests import refusal
 from streams.messages import Playlist, decode, encode
 
 

@@ -1,12 +1,14 @@
 """A serving worker in miniature: it follows changelogs and events, answers, and is checked against what the rows that it has read say."""
 
 import contextlib
+from collections import defaultdict
 
 import msgspec
 
 from online_models.hearing import heard_of, mark_of
 from online_models.index.exact import ExactIndex
 from online_models.listener import Listener
+from online_models.listener_rows import CHOICES, Choices, body_of
 from online_models.listeners import Audience
 from online_models.track import CATALOGUE, TrackTable
 from serving.pending import PendingEvent
@@ -14,7 +16,7 @@ from serving.radio import Radio
 from serving.replica import Replica
 from streams.messages import MessageError, event_of
 from streams.partitioning import partition_of
-from streams.steps import WATERMARK
+from streams.steps import WATERMARK, Record
 from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS, RANKER_WEIGHTS, TRACKS_CHANGELOG
 from tests.builders import request
 from tests.simulation.log import Log
@@ -28,7 +30,7 @@ LATE_MS = (0.0, 0.0, 120.0, 200.0)  # of a deadline of 250: every level of the l
 class Serving:
     """One worker.
 
-    listed : what the rows said, read apart from the replica
+    listed, blocked : what the rows said, read apart from the replica
     """
 
     def __init__(self, log: Log, learners: int, keepers: int) -> None:
@@ -43,6 +45,7 @@ class Serving:
             self.replica.pending.begin(number, 0, 0)
         self.watermarks = dict.fromkeys(range(learners), 0)  # of events, by the rows that were read
         self.listed = set[str]()
+        self.blocked: defaultdict[str, set[str]] = defaultdict(set)
 
     def follow(self, place: tuple[str, int], limit: int) -> None:
         """Take up to `limit` rows, or events, of a partition."""
@@ -53,8 +56,8 @@ class Serving:
             return
         rows = [(each.key or b"", each.value) for each in records if each.key != WATERMARK]
         self.replica.apply(*place, rows)
-        if place[0] == TRACKS_CHANGELOG.name:
-            self._list(rows)
+        for key, value in rows:
+            self._note(place[0], key, value)
         marks = [each.value or b"" for each in records if each.key == WATERMARK]
         if marks and place[0] == LISTENERS_CHANGELOG.name:
             seen = msgspec.msgpack.decode(marks[-1], type=dict[str, int])
@@ -62,10 +65,13 @@ class Serving:
             self.replica.learnt(place[1], self.watermarks[place[1]])
         self.replica.tick()
 
-    def _list(self, rows: list[tuple[bytes, bytes | None]]) -> None:
-        for key, value in rows:
-            if key[:1] == CATALOGUE:
-                (self.listed.discard if value is None else self.listed.add)(key[1:].decode().removeprefix("t:"))
+    def _note(self, topic: str, key: bytes, value: bytes | None) -> None:
+        name = key[1:].decode()
+        if topic == TRACKS_CHANGELOG.name and key[:1] == CATALOGUE:
+            (self.listed.discard if value is None else self.listed.add)(name[2:])
+        elif topic == LISTENERS_CHANGELOG.name and key[:1] == CHOICES:
+            choices = Choices() if value is None else msgspec.msgpack.decode(body_of(value), type=Choices)
+            self.blocked[name] = set(choices.blocked)
 
     def follow_all(self) -> None:
         """Read everything."""
@@ -81,12 +87,9 @@ class Serving:
 
     def _anew(self, user_id: str) -> Listener | None:
         """A listener by their rows and by what is pending after them in the log; None where that is a backlog."""
-        number = partition_of(user_id.encode(), LEARNERS)
-        read = self.log.read(LISTENING_EVENTS.name, number, self.watermarks[number], 1 << 60)[0]
-        end = self.followed[LISTENING_EVENTS.name, number]
-        waiting = [each for each in read if each.offset < end and each.key == user_id.encode()]
-        listeners = self.replica.listeners.partitions.get(number)
+        listeners = self.replica.listeners.partitions.get(partition_of(user_id.encode(), LEARNERS))
         anew = Listener.restore(user_id, {}.get if listeners is None else listeners.rows.get, **BOUNDS)
+        waiting = self._waiting(user_id)
         if len(waiting) > anew.marks_max // 2:
             return None
         for pending in waiting:
@@ -96,6 +99,25 @@ class Serving:
                     anew.foresee(heard_of(told, mark_of(told.event_id), self.replica.table, 0)[0])
         return anew
 
+    def _waiting(self, user_id: str) -> list[Record]:
+        """What was read of a listener in the log, and their rows have not seen."""
+        number = partition_of(user_id.encode(), LEARNERS)
+        end = self.followed[LISTENING_EVENTS.name, number]
+        read = self.log.read(LISTENING_EVENTS.name, number, self.watermarks[number], 1 << 60)[0]
+        return [each for each in read if each.offset < end and each.key == user_id.encode()]
+
+    def _surely_blocked(self, user_id: str) -> set[str]:
+        """By choices and pending events, apart from what the replica makes of them; nothing where one may have put out another."""
+        waiting, blocked = self._waiting(user_id), set(self.blocked[user_id])
+        pending = set[str]()
+        for each in waiting:
+            with contextlib.suppress(MessageError):
+                told = event_of(each.key, each.value, NOW_MS)
+                pending |= {told.track_id} if told.kind == "block" else set()
+        if len(blocked | pending) > BOUNDS["likes_max"]:
+            return set()
+        return blocked if len(waiting) > BOUNDS["marks_max"] // 2 else blocked | pending
+
     def ask(self, user_id: str, at_ms: int) -> list[str]:
         """What is wrong with an answer."""
         self.asked += 1
@@ -103,11 +125,10 @@ class Serving:
         asked = request(user_id, request_id=f"{user_id}-{self.asked}", surface=surface, size=6)
         answer = self.radio.recommend(asked, at_ms, lambda: late_ms)
         slate = [slot.track_id for slot in answer.tracks]
-        anew = self._anew(user_id)
         wrong = {
             "repeated": {each for each in slate if slate.count(each) > 1},
             "unknown or removed": set(slate) - self.listed,
-            "blocked": set(slate) & set(() if anew is None else anew.blocked),
+            "blocked": set(slate) & self._surely_blocked(user_id),
         }
         return [f"{surface} for {user_id} holds {what} {tracks}" for what, tracks in wrong.items() if tracks]
 

@@ -292,6 +292,9 @@ class Events:
         self.waits: list[tuple[int, int, float]] = []
         self.waiting: Callable[[], Any] | None = None
 
+    def look_again(self) -> None:
+        pass
+
     async def reach(self, partition: int, offset: int, within_s: float) -> None:
         self.waits.append((partition, offset, within_s))
         if self.waiting is not None:

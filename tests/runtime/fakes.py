@@ -210,7 +210,9 @@ class RequestConsumer:
         self.polls, self.stopped = 0, False
         self.commits: list[dict[TopicPartition, int]] = []
         self.error: Exception | None = None
-        self._coordinator = SimpleNamespace(_group_instance_id="serving-1", member_id="serving-1-a")
+        self._coordinator = SimpleNamespace(
+            _group_instance_id="serving-1", member_id="serving-1-a", _maybe_leave_group=self._leave
+        )
 
     @property
     def leaves(self) -> bool:
@@ -230,7 +232,11 @@ class RequestConsumer:
         self.commits.append(dict(offsets))
 
     async def stop(self) -> None:
+        await self._coordinator._maybe_leave_group()
         self.stopped = True
+
+    async def _leave(self) -> None:
+        pass
 
 
 class Producer:

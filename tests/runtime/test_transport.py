@@ -1,6 +1,7 @@
 """Fetches that are dropped in a rebalance come again, or leave a hole in the numbers of the chunks."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -221,19 +222,36 @@ async def test_the_group_is_told_the_watermarks_and_nothing_that_faust_has_acked
     assert told == [{EVENTS: 7}]
 
 
-async def test_a_thread_that_is_stopped_in_order_leaves_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    """aiokafka tells the group nothing where its coordinator has a name."""
-    thread, names = thread_of(Group({})), list[str | None]()
-    thread._consumer = SimpleNamespace(_coordinator=SimpleNamespace(_group_instance_id="learner-1"))  # type: ignore[assignment]
+class Coordinator:
+    """A group's coordinator, as aiokafka has it: it says that a member leaves once, and only of one without a name."""
 
-    async def stop(self: Any) -> None:
-        names.append(self._consumer._coordinator._group_instance_id)
+    def __init__(self) -> None:
+        self._group_instance_id: str | None = "learner-1"
+        self.generation, self.left = 7, 0
+
+    async def _maybe_leave_group(self) -> None:
+        self.left += self.generation > 0 and self._group_instance_id is None
+        self.generation = -1
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+async def test_a_thread_that_is_stopped_in_order_leaves_its_group(
+    cut_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread, coordinator, names = thread_of(Group({})), Coordinator(), list[str | None]()
+    thread._consumer = SimpleNamespace(_coordinator=coordinator)  # type: ignore[assignment]
+
+    async def stop(_thread: Any) -> None:
+        names.append(coordinator._group_instance_id)
+        if cut_off:  # in the middle of an assignment, whose task Faust cancels
+            raise asyncio.CancelledError
+        await coordinator._maybe_leave_group()
 
     monkeypatch.setattr(AIOKafkaConsumerThread, "on_thread_stop", stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await thread.on_thread_stop()
 
-    await thread.on_thread_stop()
-
-    assert names == [None]
+    assert (names, coordinator.left) == (["learner-1"], 1)  # a rebalance that goes on knows it by its name
 
 
 def test_an_engine_is_a_named_member() -> None:

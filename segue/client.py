@@ -137,9 +137,7 @@ class SegueClient:
         if (error := sent.exception()) is not None:
             self._lost = self._lost or error
             self._tell(self._not_taken(error))  # it may have been what somebody waits for an answer to
-        elif (
-            self.listen and listener is not None and sent.result().offset >= 0
-        ):  # of what came twice it is not always known
+        elif self.listen and listener is not None and sent.result().offset >= 0:  # unknown of what came twice
             self._newest[listener] = sent.result().offset
             self._newest.move_to_end(listener)
             if len(self._newest) > self.newest_max:

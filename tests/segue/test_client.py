@@ -14,7 +14,7 @@ from tests.builders import event
 
 
 class SilentProducer:
-    """Takes nothing; says that all is sent. sent : by topic, the values"""
+    """Says that all is sent. sent : topic and value of each message"""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes]] = []

@@ -54,10 +54,11 @@ async def test_a_worker_gives_way_as_it_is_told_among_processes_and_among_sessio
             await asyncio.wait_for(each.ready.wait(), 20.0)
         assert gives.process is not None
         assert takes.process is not None
-        assert psutil.Process(gives.process.pid).nice() - psutil.Process(takes.process.pid).nice() == 7
+        niceness = psutil.Process(gives.process.pid).nice()
+        assert niceness == min(19, psutil.Process(takes.process.pid).nice() + 7)
         group = Path(f"/proc/{gives.process.pid}/autogroup")
         if group.exists():
-            assert group.read_text().split()[-2:] == ["nice", "7"]
+            assert group.read_text().split()[-2:] == ["nice", str(niceness)]
 
 
 async def failures(folder: Path, *argv: str, count: int = 2) -> list[str]:

@@ -39,7 +39,7 @@ MEMORY = (
     *("tally_pair", "tally_track", "tally_return"),
 )
 TRACK = ("plays", "skips", "artist_plays", "artist_skips", "likes")
-_PACE_MS, _HOUR_MS, _MINUTE_MS = 180_000.0, 3_600_000.0, 60_000
+_PACE_MS, _HOUR_MS = 180_000.0, 3_600_000.0
 _numbers = attrgetter(*_NUMBERS)
 _NOTHING: tuple[float, ...] = _numbers(NOTHING)
 _LIKED, _FOLLOWS, _SAME_TRACK = (MEMORY.index(name) for name in ("liked", "follows", "same_track"))
@@ -75,15 +75,15 @@ def context_of(
     listener: Listener, at_ms: int, hour: int | None = None, offer: tuple[float, ...] = NOT_OFFERED
 ) -> tuple[float, ...]:
     """A listener as they stand when something begins at `at_ms`; `hour` is local, 0 to 23, else UTC is taken. Order: CONTEXT."""
-    hour = at_ms // 3_600_000 % 24 if hour is None else hour
-    last_ms = listener.last_ms
-    since_ms = minutes(at_ms - last_ms)
+    whole_ms = minutes(at_ms - listener.last_ms)
+    begun_ms, since_ms = listener.last_ms + whole_ms, max(0, whole_ms)
+    hour = begun_ms // 3_600_000 % 24 if hour is None else hour
     fade, pace = 2.0 ** (-since_ms / _HOUR_MS), 2.0 ** (-since_ms / _PACE_MS)
     same_session = since_ms <= SESSION_GAP_MS
     endings, pause, pace_at, hour_at = listener.habit_places(at_ms)
     plays, skips = listener.habit_plays, listener.habit_skips
     return (
-        at_ms - (at_ms - last_ms) % _MINUTE_MS,
+        begun_ms,
         hour,
         since_ms,
         listener.session_plays if same_session else 0,

@@ -76,12 +76,12 @@ NOTHING = Memory()
 
 
 def minutes(since_ms: int) -> int:
-    """Whole minutes, in ms, 0 for less than none: a finer pause would tell how long a play lasted whose end is known to the minute.
+    """Whole minutes, in ms, towards 0: a finer pause would tell how long a play lasted whose end is known to the minute.
 
-    >>> minutes(119_999), minutes(-5)
-    (60000, 0)
+    >>> minutes(119_999), minutes(-5), minutes(-60_001)
+    (60000, 0, -60000)
     """
-    return since_ms // _MINUTE_MS * _MINUTE_MS if since_ms > 0 else 0
+    return since_ms // _MINUTE_MS * _MINUTE_MS if since_ms > 0 else -(-since_ms // _MINUTE_MS) * _MINUTE_MS
 
 
 class Recollection:
@@ -174,7 +174,7 @@ class Recollection:
         first, second, _ = self.shares
         self.shares = share, first, second
         self.recent.append(track_id)
-        self.pause_ms = minutes(start_ms - self.last_ms)
+        self.pause_ms = max(0, minutes(start_ms - self.last_ms))
         self.last_ms = max(self.last_ms, at_ms)
         self._places = None
         return not skipped
@@ -244,7 +244,8 @@ class Recollection:
         """
         if self._places is not None and self._places[0] == start_ms:
             return self._places[1]
-        since_ms = minutes(start_ms - self.last_ms)
+        whole_ms = minutes(start_ms - self.last_ms)
+        since_ms = max(0, whole_ms)
         pause = 0 if since_ms < _MINUTE_MS else 1 if since_ms < SESSION_GAP_MS else 2
         fade = 2.0 ** (-since_ms / _PACE_MS)
         pace = 4 * min(5, int(self.pace_plays * fade * 1.5)) + min(3, int(self.pace_skips * fade * 1.5))
@@ -253,7 +254,7 @@ class Recollection:
             first * 9 + second * 3 + third,
             27 + pause * 9 + first * 3 + second,
             54 + pause * 24 + pace,
-            126 + pause * 24 + start_ms // _HOUR_MS % 24,
+            126 + pause * 24 + (self.last_ms + whole_ms) // _HOUR_MS % 24,
         )
         self._places = start_ms, places
         return places

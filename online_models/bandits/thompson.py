@@ -66,5 +66,7 @@ class Thompson:
             scipy.special.betainc(alpha, beta, at[0]) < 1.0 - _SURELY
         )  # the others lie below every node but for that
         rivals[chosen] = False
+        if not rivals.any():  # the weights' sum is 1 but for rounding, which processors do differently
+            return 1.0
         below = scipy.special.betainc(alpha[rivals, None], beta[rivals, None], at[None, :])
         return float(np.clip(below.prod(0) @ self._weights, 1e-6, 1.0))

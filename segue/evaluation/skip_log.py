@@ -18,6 +18,7 @@ MEASURES = ("auc", "log_loss", "ece")
 class SkipLog:
     """Plays in their order: features float64[n, k] as the ranker got them, who listened, whether it was skipped, the day (UTC) it began.
 
+    ended : float64[n], minutes from the end of the listener's last play to the end of this one: what is not known when it begins
     identities : intp[n, fields], the slots of what a factorisation machine gets beside the features
     """
 
@@ -25,6 +26,7 @@ class SkipLog:
     listeners: NDArray[np.int64]
     skipped: NDArray[np.bool_]
     days: NDArray[np.int64]
+    ended: Doubles
     identities: NDArray[np.intp]
 
 
@@ -37,7 +39,7 @@ def worth(predicted: Doubles, skipped: NDArray[np.bool_]) -> dict[str, float]:
 class Resampled:
     """Resamples listeners, not plays: those of one listener are alike. Every method meets the same resamples.
 
-    >>> log = SkipLog(np.zeros((4, 1)), np.array([0, 0, 1, 1]), np.array([True, False, True, False]), np.zeros(4, np.int64), np.zeros((4, 0), np.intp))
+    >>> log = SkipLog(np.zeros((4, 1)), np.array([0, 0, 1, 1]), np.array([True, False, True, False]), np.zeros(4, np.int64), np.zeros(4), np.zeros((4, 0), np.intp))
     >>> measured = Resampled(log, seed=1).measures(np.array([0.9, 0.1, 0.8, 0.2]))
     >>> interval(measured["auc"])
     (1.0, 1.0)

@@ -1,9 +1,10 @@
-"""A factorisation machine for skips, on the features that our ranker gets and on identities, and its mean with another model.
+"""Our own models for skips outside of the processor: the ranker's, a factorisation machine on its features and on identities, the mean of both.
 
 Identities are what is known when a play begins: whose it is, its track and artist, and those of the play before. As all else here, each is
 predicted before it is learnt, so that a track's own outcome says nothing of itself.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
@@ -16,6 +17,7 @@ from segue.evaluation.skip_log import Doubles, SkipLog
 from segue.evaluation.skip_peers import PRIOR
 from streams.messages import ListeningEvent, Track
 
+LONG_MINUTES, TOLD_MINUTES = 3 * 24 * 60.0, 6  # of a pause: more is as much; fewer, each minute is a feature
 FIELDS = ("listener", "track", "artist", "previous_track", "previous_artist")
 
 
@@ -53,6 +55,13 @@ def factorisation_machine(log: SkipLog, seed: int) -> Doubles:
 def newton(log: SkipLog) -> Doubles:
     """Our ranker's skips alone, outside of its processor: what it costs on its own."""
     return _learn(DenseLogisticRegressions(log.x.shape[1], priors=[PRIOR]).learn_many, log)
+
+
+def knowing_the_end(log: SkipLog) -> Doubles:
+    """The same, told of each play how long after the last one it ended: no prediction, but what a log's times tell who takes them for beginnings."""
+    pause = np.log1p(np.minimum(log.ended, LONG_MINUTES))[:, None] / 4.0
+    minutes = log.ended[:, None] < np.arange(1.0, 1.0 + TOLD_MINUTES)
+    return newton(dataclasses.replace(log, x=np.hstack([log.x, pause, minutes])))
 
 
 def _learn(learn_many: Learns, log: SkipLog) -> Doubles:

@@ -24,7 +24,7 @@ from online_models.recollection import PLAY_TALLIED
 from online_models.track import COLUMN, Doubles, TrackMeta, TrackTable, forward_decay
 from streams.messages import Surface
 
-DAY_MS = 86_400_000
+DAY_MS, HOUR_MS, MINUTE_MS = 86_400_000, 3_600_000, 60_000
 
 
 def listener_of(*events: Heard) -> Listener:
@@ -46,6 +46,22 @@ def counted(table: TrackTable) -> TrackTable:
 
 def column(name: str, x: Doubles) -> list[float]:
     return x[:, FEATURES.index(name)].tolist()
+
+
+@pytest.mark.parametrize("late_s", [0, 17, 59])
+def test_no_feature_tells_how_long_a_play_lasts_whose_end_is_known_to_the_minute(late_s: int) -> None:
+    """Decision 0033: one play after the other, the last one's real end `late_s` after the minute that the log has."""
+    listener = listener_of(*(listen(n) for n in range(50)))
+    minute = (listener.last_ms // HOUR_MS + 1) * HOUR_MS  # an hour begins
+    listener.learn_one(Heard("t1", "a1", minute, PLAY, 200_000, 100, 99))
+    seen = set[tuple[float, ...]]()
+    for seconds in (1, 3, 29, 31, 45, 61, 200, 719):
+        end_ms = minute + (late_s + seconds) * 1000
+        event = Heard("t2", "a2", end_ms // MINUTE_MS * MINUTE_MS, PLAY, seconds * 1000, 100, 100)
+        memory = memory_of(listener, listener.begun(event.start_ms), "t2", "a2", ())
+        seen.add((*context_of(listener, event.start_ms), *memory))
+
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("hour", [None, 0, 23])

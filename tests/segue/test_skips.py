@@ -1,5 +1,6 @@
 """`segue evaluate skips`: every play's skip is predicted from the past alone, by us and by the peers, on the same features."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from segue.evaluation.metrics import auc, calibration_error
 from segue.evaluation.peers import installed
 from segue.evaluation.scenarios import SCENARIOS
 from segue.evaluation.scenarios.scenario import Options, Report
+from segue.evaluation.scenarios.skips import ended_of
 from segue.evaluation.skip_log import MEASURES, Doubles, Resampled, SkipLog, interval, worth
-from segue.evaluation.skip_machine import FIELDS, factorisation_machine, identities_of
+from segue.evaluation.skip_machine import FIELDS, factorisation_machine, identities_of, knowing_the_end
 from segue.evaluation.skip_peers import base_rate, light_gbm, vowpal_wabbit
 from streams.messages import ListeningEvent, Track
 
@@ -66,7 +68,7 @@ def made_up(size: int = 900, seed: int = 1) -> SkipLog:
 def log_of(x: Doubles, listeners: Whole, skipped: NDArray[np.bool_], days: Whole) -> SkipLog:
     """A log whose only identity is its listener."""
     slots = [[slot_of("listener", str(each))] for each in listeners.tolist()]
-    return SkipLog(x, listeners, skipped, days, np.array(slots, np.intp))
+    return SkipLog(x, listeners, skipped, days, np.full(len(x), 4.0), np.array(slots, np.intp))
 
 
 def refit(log: SkipLog) -> Doubles:
@@ -147,6 +149,24 @@ def test_identities_are_those_that_are_known_when_a_play_begins() -> None:
     assert found.tolist() == [[slot_of(*pair) for pair in zip(FIELDS, row, strict=True)] for row in expected]
 
 
+def test_the_end_of_a_play_tells_what_no_feature_does() -> None:
+    log = made_up(2000)
+    blind = dataclasses.replace(log, x=np.ones((2000, 1)))
+    told = dataclasses.replace(blind, ended=np.where(log.skipped, 0.5, 3.5))
+
+    assert auc(knowing_the_end(blind), log.skipped) < 0.6
+    assert auc(knowing_the_end(told)[100:], log.skipped[100:]) > 0.99
+
+
+def test_ends_are_minutes_after_the_same_listeners_last_one() -> None:
+    plays = [
+        ListeningEvent(f"e{n}", 1_700_000_000_000 + minutes * MINUTE_MS, user, "t1", "play")
+        for n, (user, minutes) in enumerate((("ann", 0), ("bob", 1), ("ann", 4), ("bob", 1), ("ann", 3)))
+    ]
+
+    assert ended_of(plays)[2:].tolist() == [4.0, 0.0, 0.0]
+
+
 @needs_vowpal_wabbit
 def test_vowpal_wabbit_predicts_before_it_learns() -> None:
     log = made_up()
@@ -200,7 +220,7 @@ def test_the_command_prints_tables_and_writes_figures_that_are_explained(listens
     section = PAGE.partition("`skips`, a listening log")[2].partition("\n## ")[0]
     for name in figures.keys() - {"scenario", "seed"}:  # explained once for all scenarios
         end = name
-        for method in ("segue_", "base_rate_", "factorisation_machine_", "mean_with_machine_"):
+        for method in ("segue_", "base_rate_", "factorisation_machine_", "mean_with_machine_", "knowing_the_end_"):
             end = end.removeprefix(method)
         shown = "segue_less_…_auc" if name.startswith("segue_less_") else f"…_{end}" if end != name else name
 

@@ -19,15 +19,15 @@ from segue.evaluation.metrics import calibration_error
 from segue.evaluation.peers import installed
 from segue.evaluation.scenarios.scenario import Options, Progress, Report, Scenario, Sheet, part_of
 from segue.evaluation.skip_log import MEASURES, Doubles, Resampled, SkipLog, interval, worth
-from segue.evaluation.skip_machine import factorisation_machine, identities_of, mean_of, newton
+from segue.evaluation.skip_machine import factorisation_machine, identities_of, knowing_the_end, mean_of, newton
 from segue.evaluation.skip_peers import base_rate, light_gbm, vowpal_wabbit
 from segue.importers import source_of
 from streams.messages import ListeningEvent, Track
 
 DATA = Path("../shared/data/spotify_histories")
-DAY_MS = 86_400_000
+DAY_MS, MINUTE_MS = 86_400_000, 60_000
 OURS, LIGHTGBM, VOWPAL_WABBIT, BASE_RATE = "segue", "lightgbm", "vowpal-wabbit", "base-rate"
-MACHINE, MEAN = "factorisation-machine", "mean-with-machine"
+MACHINE, MEAN, KNOWING = "factorisation-machine", "mean-with-machine", "knowing-the-end"
 
 
 @dataclass(slots=True)
@@ -52,8 +52,18 @@ def log_of(examples: Examples, events: Sequence[ListeningEvent], tracks: Sequenc
         np.array([numbers[event.user_id] for event in plays], np.int64),
         np.array([event.kind == "skip" for event in plays], np.bool_),
         np.array([(event.at_ms - (event.played_ms or 0)) // DAY_MS for event in plays], np.int64),
+        ended_of(plays),
         identities_of(plays, tracks),
     )
+
+
+def ended_of(plays: Sequence[ListeningEvent]) -> Doubles:
+    """Minutes from the end of a listener's last play to the end of each, float64[n]; of the first, since 1970."""
+    last, ended = dict[str, int](), list[float]()
+    for play in plays:
+        ended.append(max(0, play.at_ms - last.get(play.user_id, 0)) / MINUTE_MS)
+        last[play.user_id] = play.at_ms
+    return np.array(ended, np.float64)
 
 
 def run(options: Options, progress: Progress) -> Report:
@@ -85,6 +95,7 @@ def _add_others(guesses: Guesses, log: SkipLog, options: Options, report: Report
     guesses.add(MACHINE, lambda: factorisation_machine(log, seed))
     guesses.add(MEAN, lambda: mean_of(guesses.chances[OURS], guesses.chances[MACHINE]))
     guesses.costs_us[MEAN] += guesses.costs_us[OURS] + guesses.costs_us[MACHINE]
+    guesses.add(KNOWING, lambda: knowing_the_end(log))
     if not options.peers:
         return
     if installed("lightgbm"):

@@ -58,7 +58,7 @@ bench: install   ## events per second: stock Faust, the engine, the learner; the
 
 quality: install ## predict before learning, on the real logs beside the project (DATA=../shared/data) and in made-up worlds; held to docs/quality
 	@mkdir -p $(FIGURES)
-	@$(BIN)/segue replay --from spotify-pack $(LOGS)/spotify_histories --seed 1 --json $(FIGURES)/replay-spotify.json --plot $(FIGURES)/replay-spotify.png
+	@$(BIN)/segue replay --from spotify-pack $(LOGS)/spotify_histories --seed 1 --ask-every 8 --json $(FIGURES)/replay-spotify.json --plot $(FIGURES)/replay-spotify.png
 	@$(BIN)/segue replay --from movielens $(LOGS)/ml-latest-small --seed 1 --ask-every 4 --json $(FIGURES)/replay-movielens.json --plot $(FIGURES)/replay-movielens.png
 	@$(BIN)/segue evaluate likes --data $(LOGS)/ml-latest-small --seed 1 --ask-every 16 --json $(FIGURES)/likes.json
 	@$(BIN)/segue evaluate skips --data $(LOGS)/spotify_histories --seed 1 --json $(FIGURES)/skips.json

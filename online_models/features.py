@@ -9,7 +9,7 @@ import numpy as np
 
 from online_models.gathering import CONTEXT, MEMORY, OFFER, context_of, memories_of, offer_of, tracks_of
 from online_models.listener import Listener
-from online_models.recollection import FINISHED, OUTCOMES, PLAY_TALLIED, RATE, SKIPPED
+from online_models.recollection import FINISHED, OUTCOMES, PLAY_TALLIED, RATE, SESSION_GAP_MS, SKIPPED
 from online_models.track import Doubles, Rows, TrackTable, forward_decay
 
 TAGGED = ("tag_effect", "tag_doubt", "named_tag")
@@ -142,7 +142,7 @@ def _moment(context: Doubles, rate: Doubles) -> dict[str, Doubles]:
         "outcome_1x2": outcomes[0] * outcomes[1],
         "outcome_1x2x3": outcomes[0] * outcomes[1] * outcomes[2],
         "gap": np.log1p(np.minimum(gap, _GAP_MINUTES_MAX)) / 4.0,
-        "new_session": _flag(gap > 30.0),
+        "new_session": _flag(gap > SESSION_GAP_MS / _MINUTE_MS),
         "no_gap": _flag(gap < 1.0),
         "short_gap": _flag(gap < 10.0),
         "session_depth": np.log1p(depth) / 3.0,

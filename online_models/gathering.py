@@ -1,6 +1,6 @@
 """What the features are made of: plain numbers read from a listener, their memories and the track table, as they stand when something begins.
 
-Times are taken to whole minutes after the last play (`recollection.minutes`): some logs know no more, and a finer one would tell how long this
+Times are taken to whole minutes after the last play (`whole_minutes_ms`): some logs know no more, and a finer one would tell how long this
 play lasted. Sums are still forward-decayed (`track`); the arithmetic is `features`.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from online_models.listener import Listener
-from online_models.recollection import NOTHING, OUTCOMES, SESSION_GAP_MS, Memory, minutes
+from online_models.recollection import HOUR_MS, NOTHING, OUTCOMES, PACE_MS, SESSION_GAP_MS, Memory, whole_minutes_ms
 from online_models.row_sets import distinct
 from online_models.tag_effects import VARIANCE
 from online_models.track import COLUMN, HALF_LIFE_DAYS, Doubles, Rows, TrackTable, forward_decay
@@ -39,7 +39,6 @@ MEMORY = (
     *("tally_pair", "tally_track", "tally_return"),
 )
 TRACK = ("plays", "skips", "artist_plays", "artist_skips", "likes")
-_PACE_MS, _HOUR_MS = 180_000.0, 3_600_000.0
 _numbers = attrgetter(*_NUMBERS)
 _NOTHING: tuple[float, ...] = _numbers(NOTHING)
 _LIKED, _FOLLOWS, _SAME_TRACK = (MEMORY.index(name) for name in ("liked", "follows", "same_track"))
@@ -75,10 +74,10 @@ def context_of(
     listener: Listener, at_ms: int, hour: int | None = None, offer: tuple[float, ...] = NOT_OFFERED
 ) -> tuple[float, ...]:
     """A listener as they stand when something begins at `at_ms`; `hour` is local, 0 to 23, else UTC is taken. Order: CONTEXT."""
-    whole_ms = minutes(at_ms - listener.last_ms)
+    whole_ms = whole_minutes_ms(at_ms - listener.last_ms)
     begun_ms, since_ms = listener.last_ms + whole_ms, max(0, whole_ms)
-    hour = begun_ms // 3_600_000 % 24 if hour is None else hour
-    fade, pace = 2.0 ** (-since_ms / _HOUR_MS), 2.0 ** (-since_ms / _PACE_MS)
+    hour = begun_ms // HOUR_MS % 24 if hour is None else hour
+    fade, pace = 2.0 ** (-since_ms / HOUR_MS), 2.0 ** (-since_ms / PACE_MS)
     same_session = since_ms <= SESSION_GAP_MS
     endings, pause, pace_at, hour_at = listener.habit_places(at_ms)
     plays, skips = listener.habit_plays, listener.habit_skips

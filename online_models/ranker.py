@@ -13,11 +13,11 @@ from collections.abc import Iterable
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from online_models.dense_logistic import EPS, DenseLogisticRegressions, sigmoid
 from online_models.drift import Alarm, DriftWatch
 from online_models.features import FEATURES
+from online_models.histograms import Whole, auc_of_histogram, calibration_of_histogram
 from online_models.objectives import OBJECTIVE
 from online_models.starting_weights import starting_intercepts, starting_weights
 from online_models.track import Doubles
@@ -32,7 +32,6 @@ BLOCK = b"r"
 CURVATURE = "/curvature"  # after the name of an objective
 _CURVATURE_SHARE = 0.01
 _VERSION = b"\x01"
-Whole = NDArray[np.int64]
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
@@ -267,22 +266,6 @@ def decode_block(value: bytes) -> Block:
     """A block from its bytes; ValueError where another version wrote it."""
     check_version(value)
     return msgspec.msgpack.decode(value[1:], type=Block)
-
-
-def auc_of_histogram(histogram: Whole) -> float:
-    """Area under the ROC curve from counts by predicted probability, [outcome, bin]; ties within a bin count half."""
-    negatives, positives = histogram.astype(np.float64)
-    pairs = positives.sum() * negatives.sum()
-    below = np.cumsum(negatives) - negatives
-    return float((positives * (below + negatives / 2.0)).sum() / pairs) if pairs else float("nan")
-
-
-def calibration_of_histogram(histogram: Whole) -> float:
-    """Expected calibration error over 20 bins of equal width, of counts by predicted probability, [outcome, bin]; each was predicted the middle of its bin."""
-    count, size = histogram.sum(0), histogram.shape[1]
-    predicted = count * (np.arange(size) + 0.5) / size
-    distance = np.abs((predicted - histogram[1]).reshape(20, -1).sum(1))
-    return float(distance.sum() / count.sum()) if count.any() else float("nan")
 
 
 def auc_of(blocks: Iterable[bytes]) -> float:

@@ -12,7 +12,7 @@ from online_models.listener_rows import LIKE, SAVE, SKIP, Heard
 from online_models.tag_effects import TagEffects
 from online_models.track import DAY_MS, LANDMARK_MS
 
-SESSION_GAP_MS = 30 * 60_000
+SESSION_GAP_MS = 30 * 60_000  # a longer pause, of whole minutes, begins a new session
 OUTCOMES = 4
 FAVOURITES = 200
 HABITS = (27, 27, 72, 72)  # sizes of the tables of `Recollection.habit_places`
@@ -25,7 +25,8 @@ _BACK = tuple(min(7, bits * 2 // 3) for bits in range(65))  # by the bits of how
 FINISHED, LEFT, SKIPPED = range(3)  # how a play ended
 SWIFT = (0.5, 0.25, 0.08)  # how much of each rate by plays the newest play is
 RATE = 0.35  # of skipping, before anything is known
-_HOUR_MS, _MINUTE_MS, _PACE_MS = 3_600_000, 60_000, 180_000
+HOUR_MS, PACE_MS = 3_600_000, 180_000  # half-lives of the hour's sums, and of the pace's
+_MINUTE_MS = 60_000
 _FINISHING, _LENGTH, _ORDER = 0.15, 0.2, 0.15
 _TRACK_SWIFT, _ARTIST_SWIFT, _SURPRISE = 0.4, 0.2, 0.25
 
@@ -75,10 +76,10 @@ class Memory(msgspec.Struct, gc=False):
 NOTHING = Memory()
 
 
-def minutes(since_ms: int) -> int:
-    """Whole minutes, in ms, towards 0: a finer pause would tell how long a play lasted whose end is known to the minute.
+def whole_minutes_ms(since_ms: int) -> int:
+    """As many whole minutes, towards 0: where ends are known to the minute, a finer pause would tell how long the next play lasts (decision 0033).
 
-    >>> minutes(119_999), minutes(-5), minutes(-60_001)
+    >>> whole_minutes_ms(119_999), whole_minutes_ms(-5), whole_minutes_ms(-60_001)
     (60000, 0, -60000)
     """
     return since_ms // _MINUTE_MS * _MINUTE_MS if since_ms > 0 else -(-since_ms // _MINUTE_MS) * _MINUTE_MS
@@ -157,12 +158,13 @@ class Recollection:
         self._remember(event, ending, weight_90, weight_60, start_ms)
         if not skipped:
             self._hear(track_id, at_ms)
-        if start_ms - self.last_ms > SESSION_GAP_MS:
+        pause_ms = max(0, whole_minutes_ms(start_ms - self.last_ms))
+        if pause_ms > SESSION_GAP_MS:
             self.session_plays = self.session_skips = 0
         self.session_plays += 1
         self.session_skips += skipped
         since_ms = max(0, at_ms - self.last_ms)
-        fade, pace = 2.0 ** (-since_ms / _HOUR_MS), 2.0 ** (-since_ms / _PACE_MS)
+        fade, pace = 2.0 ** (-since_ms / HOUR_MS), 2.0 ** (-since_ms / PACE_MS)
         self.hour_plays = self.hour_plays * fade + 1.0
         self.hour_skips = self.hour_skips * fade + skipped
         self.pace_plays = self.pace_plays * pace + 1.0
@@ -174,7 +176,7 @@ class Recollection:
         first, second, _ = self.shares
         self.shares = share, first, second
         self.recent.append(track_id)
-        self.pause_ms = max(0, minutes(start_ms - self.last_ms))
+        self.pause_ms = pause_ms
         self.last_ms = max(self.last_ms, at_ms)
         self._places = None
         return not skipped
@@ -244,17 +246,17 @@ class Recollection:
         """
         if self._places is not None and self._places[0] == start_ms:
             return self._places[1]
-        whole_ms = minutes(start_ms - self.last_ms)
+        whole_ms = whole_minutes_ms(start_ms - self.last_ms)
         since_ms = max(0, whole_ms)
-        pause = 0 if since_ms < _MINUTE_MS else 1 if since_ms < SESSION_GAP_MS else 2
-        fade = 2.0 ** (-since_ms / _PACE_MS)
+        pause = 0 if since_ms < _MINUTE_MS else 1 if since_ms <= SESSION_GAP_MS else 2
+        fade = 2.0 ** (-since_ms / PACE_MS)
         pace = 4 * min(5, int(self.pace_plays * fade * 1.5)) + min(3, int(self.pace_skips * fade * 1.5))
         first, second, third = self.endings
         places = (
             first * 9 + second * 3 + third,
             27 + pause * 9 + first * 3 + second,
             54 + pause * 24 + pace,
-            126 + pause * 24 + (self.last_ms + whole_ms) // _HOUR_MS % 24,
+            126 + pause * 24 + (self.last_ms + whole_ms) // HOUR_MS % 24,
         )
         self._places = start_ms, places
         return places

@@ -16,6 +16,7 @@ from online_models.replay_buffer import ReplayBuffer
 from online_models.row_sets import distinct
 from online_models.track import COLUMN, NO_ROWS, Floats, Rows, TrackTable
 
+HISTORY = 20  # tracks heard before a play that it is learnt from, and before a request that is asked with
 Sparse = Any  # scipy.sparse.csr_matrix of float32
 
 
@@ -42,7 +43,7 @@ class TwoTower:
         table: TrackTable,
         *,
         lr: float = 0.2,
-        history: int = 20,
+        history: int = HISTORY,
         decay: float = 0.9,
         uniform: int = 128,
         hard: int = 0,

@@ -117,6 +117,18 @@ class SegueClient:
         sent.add_done_callback(partial(self._acknowledged, key if topic == LISTENING_EVENTS.name else None))
         self.sent += 1
 
+    async def _ask(self, request: PlaylistRequest, answer: "asyncio.Future[Playlist]") -> None:
+        """Send a request; whoever waits for its answer hears where the broker does not take it."""
+        assert self._producer is not None, "the client is used as a context manager"
+        topic, key = self.settings.topic(PLAYLIST_REQUESTS), request.user_id.encode()
+        sent = await self._producer.send(topic, encode(request), key)
+        sent.add_done_callback(partial(self._asked, answer))
+        self.sent += 1
+
+    def _asked(self, answer: "asyncio.Future[Playlist]", sent: "asyncio.Future[Any]") -> None:
+        if not sent.cancelled() and (error := sent.exception()) is not None and not answer.done():
+            answer.set_exception(self._not_taken(error))
+
     async def flush(self) -> None:
         """Wait until the broker has all that was produced.
 
@@ -127,7 +139,11 @@ class SegueClient:
         """
         assert self._producer is not None, "the client is used as a context manager"
         await self._producer.flush()
-        lost, self._lost = self._lost, None  # said once: what is produced after it is another matter
+        self._say_lost()
+
+    def _say_lost(self) -> None:
+        """SituationError where something that was produced is lost; once: what is produced after it is another matter."""
+        lost, self._lost = self._lost, None
         if lost is not None:
             raise self._not_taken(lost) from lost
 
@@ -136,7 +152,6 @@ class SegueClient:
             return
         if (error := sent.exception()) is not None:
             self._lost = self._lost or error
-            self._tell(self._not_taken(error))  # it may have been what somebody waits for an answer to
         elif self.listen and listener is not None and sent.result().offset >= 0:  # unknown of what came twice
             self._newest[listener] = sent.result().offset
             self._newest.move_to_end(listener)
@@ -158,8 +173,9 @@ class SegueClient:
         Raises
         ------
         SituationError
-            where none comes in time
+            where none comes in time, Kafka does not take the request, or has not taken what was produced before
         """
+        self._say_lost()
         assert self._task is not None, "a client that is to ask listens"
         if self._task.done():  # the reader has failed
             self._task.result()
@@ -169,8 +185,9 @@ class SegueClient:
         answer: asyncio.Future[Playlist] = asyncio.get_running_loop().create_future()
         self._waiting[request.request_id] = answer
         try:
-            await self.send(PLAYLIST_REQUESTS.name, key, encode(request))
-            return await asyncio.wait_for(answer, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._ask(request, answer)
+                return await answer
         except TimeoutError as error:
             self.errors += 1
             raise SituationError(

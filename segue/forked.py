@@ -22,8 +22,7 @@ from segue.embedded.processes import adopt_orphans, die_with_parent
 from segue.forkserver import ANSWER_BYTES_MAX, READY
 
 READY_S = 60.0  # the imports take 2 s, on a busy machine many times that
-ANSWER_S = 10.0
-ENDS_S = 1.0
+ANSWER_S, ENDS_S = 10.0, 1.0
 LOOK_S = 0.02
 WORKER = [sys.executable, "-m", "segue.cli.main", "worker"]
 _LATE = ("KAFKA_", "SEGUE_")  # what no library reads when it is imported

@@ -136,6 +136,8 @@ class Worker:
             if process.returncode is not None or give_way(process.pid, self.niceness):
                 return
             await asyncio.sleep(GIVE_WAY_AGAIN_S)
+        if self.niceness:
+            self.say(f"{self.name} has as much of the processor as all others: the system did not let it have less")
 
     async def _start(self, log: IO[bytes]) -> asyncio.subprocess.Process | ForkedProcess:
         if can_fork(self.argv, self.env):

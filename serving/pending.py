@@ -69,7 +69,7 @@ class PendingEvents:
         return gone
 
     def reaches(self, partition: int, offset: int) -> bool:
-        """Whether an event was taken, or learnt, and all before it; of a partition that is not there too, since nobody can wait for it."""
+        """Whether an event and all before it were taken, or learnt, or will not be read here; of a partition that is not there too, since nobody can wait for it."""
         this = self._partitions.get(partition)
         return this is None or offset < max(this.next_offset, this.watermark)
 

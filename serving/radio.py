@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from online_models.track import NO_ROWS
+from online_models.two_tower import HISTORY
 from serving.answer import answer
 from serving.candidates import CHANNELS
 from serving.candidates.channel import propose
@@ -34,7 +35,6 @@ from streams.messages import Playlist, PlaylistRequest
 
 # level -> the share of the deadline that may have passed when it begins
 LADDER = {"full": 0.4, "no-rerank": 0.7, "popular": float("inf")}
-HISTORY = 20
 SPREAD = 3  # times the size of the list that are made diverse: what comes after may still take a place there
 
 

@@ -151,13 +151,9 @@ class Replica:
         order = (-scores).argsort(kind="stable")
         return rows[order], scores[order]
 
-    def index_is_due(self, *, measure: bool) -> bool:
-        """Whether the index is to be built anew: it has outgrown itself or, where that is measured, finds too little of the last queries."""
-        index = self.index
-        if index.outgrown or not measure:
-            return index.outgrown
-        queries = np.array(self.queries, np.float32).reshape(-1, self.table.dims + 1)
-        return index.measure_recall(queries) < index.recall_min
+    def last_queries(self) -> Floats:
+        """What the index was searched for last, float32[n, dims + 1]."""
+        return np.array(self.queries, np.float32).reshape(-1, self.table.dims + 1)
 
     def take_index(self, index: VectorIndex) -> None:
         """Go on with an index that was built meanwhile; what has moved since is looked at again."""

@@ -27,14 +27,13 @@ from online_models.track import (
     TrackTable,
     forward_decay,
 )
-from online_models.two_tower import TwoTower
+from online_models.two_tower import HISTORY, TwoTower
 from streams.deltas import TrackReplica
 
 COUNTER_OF_KIND = ("plays", "skips", "likes", "unlikes", "saves", "shares", "blocks")
 _COLUMN_OF_KIND = [COLUMN[counter] for counter in COUNTER_OF_KIND]
 EXAMPLES = (PLAY, SKIP, LIKE, SAVE, SHARE)  # kinds of events that teach the ranker
 LIKE_SAMPLE = 4  # one play in so many is a negative example of a like and of a save, weighing as many
-HISTORY = 20  # tracks heard before a play that it is learnt from
 Whole = NDArray[np.int64]
 Places = NDArray[np.intp]
 # what waits for the end of the step is packed at once: a float alive is an object of its own, and a step has sixty thousand

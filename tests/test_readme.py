@@ -223,6 +223,7 @@ def test_every_model_and_re_ranker_has_a_row() -> None:
         *("online_models/listeners.py", "online_models/index/interface.py"),
         *("online_models/initial.py", "online_models/tags.py", "online_models/track_rows.py"),
         "online_models/row_sets.py",
+        "online_models/histograms.py",
     }
 
     assert {file for file in files if not file.endswith("__init__.py")} - inside <= linked()
@@ -238,5 +239,5 @@ def test_every_topic_is_in_the_picture_and_linked(topic: Topic) -> None:
     assert f"`{name}`" in README
 
 
-def test_every_number_is_measured() -> None:
+def test_no_number_is_left_to_be_filled_in() -> None:
     assert re.findall(r"@@\w+@@", README) == []

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("online_models", "streams", "serving", "segue")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-LINES_MAX = 310
+LINES_MAX = 300
 EMPTY_NAMES = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "misc"}
 # what only a runtime may touch: the clock, chance that nobody seeded, Kafka
 IMPURE_CALLS = {
@@ -108,6 +108,18 @@ def written(node: ast.expr) -> str:
 def calls(paths: list[Path], chosen: Callable[[Call], bool]) -> list[str]:
     """Where the calls are that a rule is about."""
     return [f"{name_of(path)}:{call.line} {call.called}" for path in paths for call in read(path).calls if chosen(call)]
+
+
+def test_every_module_of_the_core_is_in_an_import_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    core = ("the streams core", "the serving core")
+    held = {module for each in contracts if each["name"].startswith(core) for module in each["source_modules"]}
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES if pure(path)]
+    inside = tuple(f"{module}." for module in (*held, "online_models"))
+
+    assert [
+        name for name in modules if name not in held and not name.startswith(inside) and "__init__" not in name
+    ] == []
 
 
 def test_the_import_contracts_hold() -> None:

@@ -4,6 +4,8 @@ A dot product with 20,000 vectors costs less than a graph's search with its upke
 other way round.
 """
 
+from collections.abc import Sequence
+
 from online_models.index.exact import ExactIndex
 from online_models.index.hnsw import HnswIndex
 from online_models.track import Floats, Rows
@@ -56,8 +58,11 @@ class AdaptiveIndex:
     def search(self, vector: Floats, n: int) -> tuple[Rows, Floats]:
         return self._index.search(vector, n)
 
-    def measure_recall(self, queries: Floats, n: int = 10) -> float:
-        return self._index.measure_recall(queries, n)
+    def true_nearest(self, queries: Floats, n: int = 10) -> list[Rows]:
+        return self._index.true_nearest(queries, n)
+
+    def recall(self, queries: Floats, nearest: Sequence[Rows]) -> float:
+        return self._index.recall(queries, nearest)
 
     def stored(self) -> tuple[Rows, Floats]:
         return self._index.stored()

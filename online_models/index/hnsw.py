@@ -1,9 +1,11 @@
 """The approximate index: hnswlib (Malkov & Yashunin 2016), kept while its vectors move.
 
 An update costs several times an insert, so a vector is moved only once it has drifted by `drift` of its length. Deleted places are used again.
-Recall against exact search is measured on what is asked (`measure_recall`); who finds it below `recall_min` builds the graph anew (`built`).
+Recall against exact search is measured on what is asked (`true_nearest`, `recall`); who finds it below `recall_min` builds the graph anew (`built`).
 Where the graph leads to fewer rows than are asked for (equal vectors, most of them deleted), all products are taken: counted in `unreached`.
 """
+
+from collections.abc import Sequence
 
 import hnswlib
 import numpy as np
@@ -103,6 +105,7 @@ class HnswIndex:
             place = self._stored.pop(row, None)
             if place is not None:
                 self._graph.mark_deleted(place)
+                self._rows[place] = 0
                 self._free.append(place)
 
     def search(self, vector: Floats, n: int) -> tuple[Rows, Floats]:
@@ -123,16 +126,22 @@ class HnswIndex:
         best = best[np.argsort(-scores[best], kind="stable")]
         return self._rows[places[best]], scores[best]
 
-    def measure_recall(self, queries: Floats, n: int = 10) -> float:
-        """The share of the true n nearest that a search finds, over float32[q, dims]; 1 where there is nothing to find."""
-        places = np.fromiter(self._stored.values(), np.int64, len(self))
-        n = min(n, len(places))
-        if not n or not len(queries):
+    def true_nearest(self, queries: Floats, n: int = 10) -> list[Rows]:
+        vectors, rows = self._vectors, self._rows.copy()  # growing makes others
+        size = min(len(rows), len(vectors))
+        free = rows[:size] == 0
+        n = min(n, size - int(np.count_nonzero(free)))
+        nearest = list[Rows]()
+        for query in queries if n else ():
+            scores = np.where(free, -np.inf, vectors[:size] @ query)
+            nearest.append(rows[(-scores).argpartition(n - 1)[:n]])
+        return nearest
+
+    def recall(self, queries: Floats, nearest: Sequence[Rows]) -> float:
+        if not nearest:
             return 1.0
-        scores = queries @ self._vectors[places].T
-        true = self._rows[places[np.argpartition(-scores, n - 1, axis=1)[:, :n]]]
-        found = [len(np.intersect1d(self.search(query, n)[0], best)) for query, best in zip(queries, true, strict=True)]
-        return float(np.sum(found)) / (n * len(queries))
+        found = [np.isin(each, self.search(query, len(each))[0]) for query, each in zip(queries, nearest, strict=True)]
+        return float(np.concatenate(found).mean())
 
     def stored(self) -> tuple[Rows, Floats]:
         """Copies of the rows, and of their vectors as they stand in the graph: int32[n], float32[n, dims]."""

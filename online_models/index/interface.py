@@ -1,5 +1,6 @@
 """What every vector index can do."""
 
+from collections.abc import Sequence
 from typing import Protocol, Self
 
 from online_models.track import Floats, Rows
@@ -34,8 +35,11 @@ class VectorIndex(Protocol):
     def search(self, vector: Floats, n: int) -> tuple[Rows, Floats]:
         """The n rows with the greatest inner product, best first, and those: int32[m], float32[m], m <= n."""
 
-    def measure_recall(self, queries: Floats, n: int = 10) -> float:
-        """The share of the true n nearest that a search finds, over float32[q, dims]."""
+    def true_nearest(self, queries: Floats, n: int = 10) -> list[Rows]:
+        """By going through all vectors: at most n rows of each of float32[q, dims]. It may run in another thread while these are searched and moved."""
+
+    def recall(self, queries: Floats, nearest: Sequence[Rows]) -> float:
+        """The share of the true nearest of queries that searches for as many find; 1 where there are none."""
 
     def stored(self) -> tuple[Rows, Floats]:
         """Copies of the rows and vectors that a search goes through: int32[n], float32[n, dims]."""

@@ -170,7 +170,7 @@ class _World:
             self.cluster.learn([event for number in range(listeners) for event in self._hear(number)])
         self.cluster.flush()
         replica = self.cluster.replica
-        if replica.index_is_due(measure=False):
+        if replica.index.outgrown:
             replica.take_index(replica.index.built(*replica.index.stored()))
             self.cluster.flush()
 

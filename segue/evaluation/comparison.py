@@ -18,6 +18,7 @@ SAME = (
     "seeds",
     "events",
     "guesses",
+    "targets",
     "listeners",
     "tracks",
     "rounds",

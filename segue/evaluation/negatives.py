@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from online_models.track import COLUMN, Rows, TrackMeta, TrackTable
-from online_models.two_tower import TwoTower
+from online_models.two_tower import HISTORY, TwoTower
 from streams.messages import ListeningEvent, Track
 
-HISTORY = 20
 UNIFORM, IN_BATCH, HARD = "two-tower-uniform", "two-tower-in-batch", "two-tower-hard"
 KINDS: dict[str, dict[str, Any]] = {UNIFORM: {"hard": 0}, IN_BATCH: {"uniform": 0, "hard": 0}, HARD: {"hard": 64}}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from online_models.ranker import auc_of_histogram, calibration_of_histogram
+from online_models.histograms import auc_of_histogram, calibration_of_histogram
 from segue.evaluation.metrics import auc, calibration_error, log_loss, resampled
 
 Doubles = NDArray[np.float64]

@@ -1,7 +1,7 @@
 """Our own models for skips outside of the processor: the ranker's, a factorisation machine on its features and on identities, the mean of both.
 
-Identities are what is known when a play begins: whose it is, its track and artist, and those of the play before. As all else here, each is
-predicted before it is learnt, so that a track's own outcome says nothing of itself.
+Identities are what is known when a play begins: whose it is, its track and artist, and those of the play before. Each play is predicted before
+it is learnt; `knowing_the_end` alone is told what is not known then.
 """
 
 import dataclasses

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from online_models.recollection import RATE
 from segue.evaluation.skip_log import Doubles, SkipLog
 
 Progress = Callable[[int, int], None]
-PRIOR = 0.35
+PRIOR = RATE  # of skipping, as our own models begin with
 _FIRST_FIT = 200  # plays before LightGBM is fitted; until then it answers the base rate
 
 LIGHTGBM: dict[str, Any] = {

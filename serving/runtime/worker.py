@@ -10,7 +10,6 @@ import itertools
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from serving.radio import LADDER, Radio
 from serving.replica import Replica
 from serving.requests import refusal, request_of
 from serving.runtime.event_reader import EventReader
+from serving.runtime.namesake import Namesake
 from streams.messages import KEY_BYTES_MAX, MessageError, Playlist, PlaylistRequest, encode
 from streams.runtime.access import check_rights
 from streams.runtime.admin import count_partitions
@@ -50,8 +50,6 @@ REACH_S = 0.03  # answers to what came together wait for events that were there 
 TICK_S = 0.05
 COMMIT_EVERY_S = 1.0
 RECALL_EVERY_S = 60
-# after a pause longer than the session, or where a broker was killed, the group does not know a member once or twice
-FORGOTTEN_MAX, FORGOTTEN_MS = 5, 30_000
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +69,8 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._committed: dict[TopicPartition, int] = {}
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._clients = (
-            contextlib.AsyncExitStack()
-        )  # what is to be stopped, whether or not its start has come to its end
-        self._forgotten = deque[float](maxlen=FORGOTTEN_MAX)  # when the group did not know us any more
+        self._clients = contextlib.AsyncExitStack()  # what is to be stopped, whether or not it came to its start's end
+        self._namesake = Namesake()
         self._assigned = asyncio.Event()
         self._known = asyncio.Event()  # the listeners of all assigned partitions are known
 
@@ -134,7 +130,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._clients.aclose()
 
     async def _leave(self) -> None:
-        leave_when_stopped(self._consumer)
+        leave_when_stopped(self._consumer._coordinator)
         await self._consumer.stop()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
@@ -149,14 +145,10 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._guard(self._read_listeners({tp.partition for tp in assigned}))
 
     def _check_name(self) -> None:
-        """End where another worker has our name: it takes our place in the group, we take it back, each second for ever, and both answer.
-
-        aiokafka does not say that a place was taken, only that the group does not know us: it joins anew then, without a member id.
-        """
+        """End where another worker has our name and takes our place in the group again and again."""
         if not self.settings.member or not self._assigned.is_set() or self._consumer._coordinator.member_id:
             return
-        self._forgotten.append(now_ms := self._clock_ms())
-        if len(self._forgotten) == FORGOTTEN_MAX and now_ms - self._forgotten[0] < FORGOTTEN_MS:
+        if self._namesake.suspected(self._clock_ms()):
             log.critical(
                 "another serving worker has the name %r and takes the place of this one in the group, again and again: "
                 "expected a name (SEGUE_MEMBER) of its own for each; ending, the other goes on",
@@ -195,17 +187,19 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.sleep(TICK_S)
 
     async def _watch_index(self) -> None:
-        """Measure the index's recall now and then; build it anew in a thread where it has fallen."""
+        """Measure the index's recall now and then, and build it anew where it has fallen: by threads, which go through all vectors."""
         for seconds in itertools.count(1):
             await asyncio.sleep(1.0)
             await self._build_index(measure=seconds % RECALL_EVERY_S == 0)
 
     async def _build_index(self, *, measure: bool) -> None:
-        replica = self._replica
-        if replica.index_is_due(measure=measure):
-            index = replica.index
+        index, due = self._replica.index, self._replica.index.outgrown
+        if measure and not due:
+            queries = self._replica.last_queries()
+            due = index.recall(queries, await asyncio.to_thread(index.true_nearest, queries)) < index.recall_min
+        if due:
             log.warning("building the index anew, of %d tracks", len(index))
-            replica.take_index(await asyncio.to_thread(index.built, *index.stored()))
+            self._replica.take_index(await asyncio.to_thread(index.built, *index.stored()))
 
     async def _commit_now_and_then(self) -> None:
         while True:
@@ -246,7 +240,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _reach(
         self, partition: int, asked_ms: int, request: PlaylistRequest | MessageError, patience_s: float
     ) -> float:
-        """Wait for the event that the request says was there before it, while there is time for a full answer; answers for how many seconds."""
+        """Wait for the event that the request says was there before it, while there is time to answer it in full; answers for how many seconds."""
         if isinstance(request, MessageError) or request.after_event is None:
             return 0.0
         left_ms = LADDER["full"] * request.deadline_ms - (self._clock_ms() - asked_ms)

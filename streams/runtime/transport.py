@@ -10,7 +10,7 @@ says is committed instead (`commit_watermarks`), as a hint for lag tools and for
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import aiokafka.producer.sender
@@ -54,12 +54,13 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     async def on_thread_stop(self) -> None:
         """As Faust's, which cuts off what the group's assignment waits for; aiokafka's coordinator is cancelled by that, and says to nobody that we leave."""
-        leave = None if self._consumer is None else leave_when_stopped(self._consumer)
+        coordinator = None if self._consumer is None else self._consumer._coordinator
+        leave_when_stopped(coordinator)
         try:
             await super().on_thread_stop()
         finally:
-            if leave is not None:
-                await leave()  # nothing where it was said
+            if coordinator is not None:
+                await coordinator._maybe_leave_group()  # nothing where it was said
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         committed: Mapping[TP, int] = await self.call_thread(self._go_back)
@@ -204,15 +205,14 @@ class ChunkConsumer(Consumer):
                 self._dropped[tp] = min(fetched[0].offset, self._dropped.get(tp, fetched[0].offset))
 
 
-def leave_when_stopped(consumer: Any) -> Callable[[], Awaitable[None]] | None:
-    """One who is stopped in order leaves the group at once: aiokafka lets the partitions of a named member wait for its return. Answers what leaves.
+def leave_when_stopped(coordinator: Any | None) -> None:
+    """One who is stopped in order leaves the group at once: aiokafka lets the partitions of a named member wait for its return.
 
     The name is put down in the moment of leaving, not before: who is in the middle of a rebalance joins it to its end, and without the
     name the broker would not know them.
     """
-    coordinator = consumer._coordinator
-    if coordinator is None:
-        return None
+    if coordinator is None:  # it has not begun
+        return
     leave = coordinator._maybe_leave_group
 
     async def leave_without_name() -> None:
@@ -220,7 +220,6 @@ def leave_when_stopped(consumer: Any) -> Callable[[], Awaitable[None]] | None:
         await leave()
 
     coordinator._maybe_leave_group = leave_without_name
-    return leave_without_name
 
 
 def _message(tp: TP, last: Any, chunk: Chunk, generation: int) -> ConsumerMessage:

@@ -48,7 +48,7 @@ async def test_a_successor_takes_its_place_and_who_is_stopped_leaves_it(settings
 
         assert second.generation == staying.generation == generation
 
-        leave_when_stopped(second.consumer)
+        leave_when_stopped(second.consumer._coordinator)
         await second.consumer.stop()
         # before the session's 10 s are over
         await until("the other has all", lambda: staying.partitions() == [0, 1], 5.0)

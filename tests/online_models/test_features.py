@@ -49,8 +49,8 @@ def column(name: str, x: Doubles) -> list[float]:
 
 
 @pytest.mark.parametrize("late_s", [0, 17, 59])
-def test_no_feature_tells_how_long_a_play_lasts_whose_end_is_known_to_the_minute(late_s: int) -> None:
-    """Decision 0033: one play after the other, the last one's real end `late_s` after the minute that the log has."""
+def test_no_feature_tells_how_long_a_play_lasts_that_follows_at_once(late_s: int) -> None:
+    """Where ends are known to the minute (decision 0033): the last play's real one is `late_s` after it."""
     listener = listener_of(*(listen(n) for n in range(50)))
     minute = (listener.last_ms // HOUR_MS + 1) * HOUR_MS  # an hour begins
     listener.learn_one(Heard("t1", "a1", minute, PLAY, 200_000, 100, 99))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from online_models.checks.made_up import AT_MS, catalogue, listen
 from online_models.checks.models.listener import known_of
+from online_models.gathering import CONTEXT, context_of
 from online_models.listener import Listener
 from online_models.listener_rows import (
     BLOCK,
@@ -263,12 +264,17 @@ def test_skip_is_recent_but_not_heard() -> None:
 
 
 def test_session_ends_with_a_pause_of_over_half_an_hour() -> None:
-    pause_ms = 30 * 60_000 + 30_000  # from the end of one play to the beginning of the next
-    within = learnt([heard(0), heard(1, SKIP, at_ms=AT_MS + pause_ms)])
-    after = learnt([heard(0), heard(1, SKIP, at_ms=AT_MS + pause_ms + 1)])
+    """Of whole minutes: by all that asks whether it is a new one."""
+    pause_ms = 31 * 60_000
+    for late_ms, plays in ((-1, 1), (0, 0)):
+        listener = learnt([heard(0)])
+        begins_ms = listener.last_ms + pause_ms + late_ms
+        context = dict(zip(CONTEXT, context_of(listener, begins_ms), strict=True))
+        session = listener.habit_places(begins_ms)[1]
+        listener.learn_one(heard(1, SKIP, at_ms=begins_ms + 30_000))
 
-    assert (within.session_plays, within.session_skips) == (2, 1)
-    assert (after.session_plays, after.session_skips) == (1, 1)
+        assert (context["session_plays"], listener.session_plays, listener.session_skips) == (plays, plays + 1, 1)
+        assert (session - 27) // 9 == 2 - plays  # the pause, of three
 
 
 def test_last_outcomes_stand_newest_first() -> None:

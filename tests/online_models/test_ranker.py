@@ -10,6 +10,7 @@ from online_models.checks.made_up import AT_MS, catalogue, rows_of
 from online_models.dense_logistic import DenseLogisticRegressions
 from online_models.drift import Alarm
 from online_models.features import FEATURES, features_of
+from online_models.histograms import auc_of_histogram, calibration_of_histogram
 from online_models.listener import Listener
 from online_models.ranker import (
     BINS,
@@ -19,8 +20,6 @@ from online_models.ranker import (
     Ranker,
     RankerMix,
     auc_of,
-    auc_of_histogram,
-    calibration_of_histogram,
     decode_block,
 )
 from online_models.starting_weights import SKIP_WEIGHTS

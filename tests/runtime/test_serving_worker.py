@@ -12,7 +12,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from serving.runtime.worker import FORGOTTEN_MAX, REACH_S, ServingWorker
+from serving.runtime.namesake import FORGOTTEN_MAX
+from serving.runtime.worker import REACH_S, ServingWorker
 from streams.messages import PlaylistRequest, encode
 from streams.runtime.exits import FAILED, REFUSED
 from tests.runtime.fakes import (

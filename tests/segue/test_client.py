@@ -58,6 +58,21 @@ async def test_what_was_not_taken_is_said_once() -> None:
     await producing.flush()
 
 
+async def test_who_asks_hears_what_became_of_their_request_alone() -> None:
+    asking, loop = client(), asyncio.get_running_loop()
+    answers = [loop.create_future() for _ in range(2)]
+    sent: asyncio.Future[Any] = loop.create_future()
+    sent.set_exception(ConnectionError("gone"))
+    asking._asked(answers[0], sent)
+
+    assert isinstance(answers[0].exception(), SituationError)
+    assert not answers[1].done()
+    await asking.flush()  # nothing that was produced is lost
+    asking._acknowledged(b"ann", sent)
+    with pytest.raises(SituationError, match="did not take what was produced: gone"):
+        await asking.playlist(request_for("ann"))
+
+
 async def asked(asking: SegueClient, user_id: str) -> PlaylistRequest:
     """What is asked, by somebody who does not wait long."""
     asking._task = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]

@@ -5,9 +5,10 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
+from online_models.two_tower import HISTORY
 from segue.evaluation.channel_fusion import Weights
 from segue.evaluation.like_stream import Bootstrap
-from segue.evaluation.negatives import HARD, HISTORY, IN_BATCH, KINDS, UNIFORM, Negatives
+from segue.evaluation.negatives import HARD, IN_BATCH, KINDS, UNIFORM, Negatives
 from segue.evaluation.scenarios.gains import add_gains
 from segue.evaluation.scenarios.scenario import Report
 from streams.messages import ListeningEvent, Track

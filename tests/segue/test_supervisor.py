@@ -61,6 +61,18 @@ async def test_a_worker_gives_way_as_it_is_told_among_processes_and_among_sessio
             assert group.read_text().split()[-2:] == ["nice", str(niceness)]
 
 
+async def test_who_could_not_be_made_to_give_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segue.supervisor.give_way", lambda pid, niceness: False)
+    monkeypatch.setattr("segue.supervisor.GIVE_WAY_AGAIN_S", 0.0)
+    said, ready = list[str](), python("import time; print('awake and ready', flush=True); time.sleep(60)")
+    dreamer = Worker("dreamer", ready, {}, tmp_path / "dreamer.log", said.append, niceness=7)
+    dreamer.start()
+    await asyncio.wait_for(dreamer.ready.wait(), 20.0)
+    await dreamer.stop()
+
+    assert said == ["dreamer has as much of the processor as all others: the system did not let it have less"]
+
+
 async def failures(folder: Path, *argv: str, count: int = 2) -> list[str]:
     """What is said of the first failures; the pauses between them are left out."""
     said = list[str]()

@@ -7,7 +7,6 @@ at once takes the transactional id of the first, which then ends.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from segue.errors import InputError, SituationError
 from segue.standstill import look, members, still
 from streams.growing import COPIED, Growth, RowsError
 from streams.runtime.admin import count_partitions, create_topics, topics_there
-from streams.runtime.settings import Settings
+from streams.runtime.settings import PREFIX, Settings
 from streams.runtime.store import READER, REQUEST_BYTES_MAX, read_to_end
 from streams.steps import Output
 from streams.topics import TOPICS
@@ -41,7 +40,7 @@ class Copied(NamedTuple):
 
 def grown(settings: Settings, to_prefix: str, partitions: int) -> Settings:
     """Settings of the new topics; InputError for a prefix that cannot be theirs."""
-    if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", to_prefix):
+    if not PREFIX.fullmatch(to_prefix):
         raise InputError(f"--to-prefix {to_prefix!r}: expected at most 200 letters, digits, dots, dashes, underscores")
     if to_prefix == settings.prefix:
         raise InputError(

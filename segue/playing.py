@@ -5,6 +5,7 @@ between the last writing and a kill is produced again, and the learners know it 
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from streams.messages import ListeningEvent
 
 SLICE = 400
 ASK_EVERY_S = 0.25
-FRESH_WITHIN_S = 60.0
+SOON_S = 2.0  # a list that takes longer to be fresh is asked for less often
 SETTLED_S = 2.0  # how much later a playlist reflects all that is learnt, at most
 
 
@@ -101,9 +102,8 @@ class Player:
             await asyncio.sleep(ASK_EVERY_S)
 
     async def _ask(self, event: ListeningEvent, expected: int) -> None:
-        """Until the answer reflects `expected` events; a log that repeats an id, or has an event that is refused, never comes to so many."""
-        figures, began, produced = self.figures, time.perf_counter(), self.produced
-        until = began + FRESH_WITHIN_S
+        """Until the answer reflects `expected` events, or all is learnt: a log that repeats an id, or has an event that is refused, never comes to so many."""
+        figures, began, produced, until = self.figures, time.perf_counter(), self.produced, math.inf
         while time.perf_counter() < until:
             if self.learnt() >= produced:
                 until = min(until, time.perf_counter() + SETTLED_S)
@@ -119,7 +119,8 @@ class Player:
             if playlist.seen_events >= expected:
                 figures.freshness_ms.append((time.perf_counter() - began) * 1000.0)
                 return
-            await asyncio.sleep(ASK_EVERY_S / 10.0)
+            soon = time.perf_counter() - began < SOON_S
+            await asyncio.sleep(ASK_EVERY_S / 10.0 if soon else ASK_EVERY_S)
 
 
 def _slices(events: Sequence[ListeningEvent]) -> Iterator[Sequence[ListeningEvent]]:

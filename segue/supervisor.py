@@ -92,7 +92,7 @@ class Worker:
             began, code = time.monotonic(), None
             try:
                 code = await self._run_once()
-                why = f"ended with {code} ({self._last_line()})"
+                why = f"ended with {code} ({self._last_line(killed=code < 0)})"
             except (
                 OSError,
                 ValueError,
@@ -156,11 +156,13 @@ class Worker:
             preexec_fn=die_with_parent,
         )
 
-    def _last_line(self) -> str:
+    def _last_line(self, *, killed: bool) -> str:
         with self.log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 4 * LINE_SAID_MAX))
             lines = log.read().decode(errors="replace").strip().splitlines()
-        return lines[-1][:LINE_SAID_MAX] if lines else "it said nothing"
+        if not lines:
+            return "it said nothing"
+        return ("before that: " if killed else "") + lines[-1][:LINE_SAID_MAX]  # a signal is no reason that it gives
 
 
 def segue_argv(*arguments: str) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from serving.candidates.followers import FOLLOWED
 from serving.candidates.popular import country_of
+from serving.candidates.seeds import named_seeds
 from serving.slate import Place, Query, Ranked, Trace
 from streams.messages import VALUE_BYTES_MAX, Playlist, Slot, encode
 
@@ -72,7 +73,7 @@ class _Slots:
         weights = query.surface.channel_weights
         self._names = list(query.surface.channels)
         self._weights = [weights.get(name, 0.0) for name in self._names]
-        self._country = country_of(query)
+        self._country, self._chosen = country_of(query), bool(len(named_seeds(query)))
         self._heard = query.heard.tolist()
         self._table = query.replica.table
 
@@ -118,6 +119,10 @@ class _Slots:
                 return f"more of your taste: {artist}"
             case "popular" if self._country:
                 return f"popular in {self._country}"
+            case "seeds" if not self._chosen:
+                return "goes with what you heard last"
+            case "fresh" if not self._heard:
+                return "new here"
         return _REASONS.get(channel, "")
 
     def _title(self, row: int) -> str:

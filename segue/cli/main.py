@@ -1,6 +1,8 @@
 """The entry point: commands, and one clear line for every error that is not a bug."""
 
+import errno
 import logging
+import os
 import sys
 
 import typer
@@ -29,12 +31,13 @@ app = typer.Typer(
     "Begin with `segue up`: a broker, all workers and simulated listeners in this terminal. Then, from another one: "
     "`segue playlist USER --explain`, `segue listener USER`, `segue tail playlists`. "
     "Your own log without a broker: `segue replay --from spotify-export PATH`.\n\n"
-    "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, or a file that cannot be used; 130 where Ctrl-C ended what does not end by it.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 for module in (
     up,
     worker,
@@ -58,9 +61,23 @@ def main() -> None:
     """Run the command line; ends the process with its exit code. Wrong options are reported by typer itself, with 2."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a command says itself what failed; workers set their own
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # whoever reads has read enough
+            sys.exit(0)
+        raise
     except SegueError as error:
         _end(error, error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, *_FULL):
+            raise
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # what could not be written is not tried again at the end
+        if error.errno == errno.EPIPE:
+            sys.exit(0)
+        _end(f"cannot write what is to be said: {error.strerror}", SituationError.exit_code)
     except _known_errors() as error:
         from streams.runtime.settings import NoKafkaError, SettingsError
 

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     def create() -> None:
         """Create what is missing; again and again does no harm.
 
-        SEGUE_PARTITIONS (4, on an embedded broker 2) and SEGUE_REPLICATION (1) say how.
+        SEGUE_PARTITIONS (4; 2 on an embedded broker that is found by itself) and SEGUE_REPLICATION (1) say how.
         """
         from streams.runtime.admin import create_topics, kept_count, topics_there
 

@@ -110,8 +110,11 @@ class EmbeddedKafka:
         for each in self.ports:
             if not _is_free(each):
                 raise BrokerError(f"port {each} of 127.0.0.1 is taken: end what listens there, or choose another port")
-        self.data.mkdir(parents=True, exist_ok=True)
-        (self.data / "log4j2.yaml").write_text(_LOG4J)
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+            (self.data / "log4j2.yaml").write_text(_LOG4J)
+        except OSError as error:
+            raise BrokerError(f"{self.data}: cannot keep a broker's data: {error.strerror}") from error
         try:
             if self._security is not None:
                 await asyncio.to_thread(self._make_certificate, self._security)

@@ -35,4 +35,6 @@ def source_of(path: Path, name: str | None = None) -> Source:
         if source.fits(path):
             return source
     expected = "; ".join(f"{source.name}: {source.about}" for source in SOURCES.values())
-    raise InputError(f"{path}: no source recognises {seen_in(path)}. Name one with --from; {expected}")
+    raise InputError(
+        f"{path}: no source recognises {seen_in(path)}. Where a command has it, --from names one; expected {expected}"
+    )

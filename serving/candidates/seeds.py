@@ -1,4 +1,4 @@
-"""What goes with the tracks that the request names."""
+"""What goes with the tracks that the request names; with the last that were heard where it names none that is known."""
 
 import numpy as np
 
@@ -9,11 +9,15 @@ from serving.candidates.channel import NOTHING, best
 from serving.slate import Query
 
 
+def named_seeds(query: Query) -> Rows:
+    """The known ones among the tracks that the request names, int32[n]."""
+    rows = query.replica.table.indices(query.request.seed_tracks)
+    return rows[rows > 0]
+
+
 def seeds(query: Query, limit: int) -> tuple[Rows, Doubles]:
     """Followers of the seeds, and the tracks nearest to them by the two-tower model."""
-    table = query.replica.table
-    rows = table.indices(query.request.seed_tracks)
-    rows = rows[rows > 0]
+    table, rows = query.replica.table, named_seeds(query)
     if not len(rows):
         rows = query.heard[:3]
     if not len(rows):

@@ -16,6 +16,8 @@ ROWS_MB = 1024
 # a restart on a busy machine.
 SESSION_MS, NAMED_SESSION_MS, HEARTBEAT_MS = 6000, 10_000, 1000
 EMBEDDED_PARTITIONS = 2  # broker and workers share the cores there, and the cost of a transaction is a partition's
+PREFIX = re.compile(r"[A-Za-z0-9._-]{0,200}")
+_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -74,8 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if protocol.startswith("SASL") and not env.get("KAFKA_SASL_PASSWORD"):
             raise SettingsError(f"KAFKA_SASL_PASSWORD is not set, expected the user's password with {protocol}")
         return cls(
-            bootstrap=address,
-            prefix=env.get("SEGUE_TOPIC_PREFIX", ""),
+            bootstrap=_addresses(address),
+            prefix=_prefix(env),
             partitions=_whole(env, "SEGUE_PARTITIONS", EMBEDDED_PARTITIONS if address == embedded else PARTITIONS),
             replication=_whole(env, "SEGUE_REPLICATION", 1),
             listener_rows_mb=listener_rows_mb(env),
@@ -180,6 +182,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def listener_rows_mb(environ: Mapping[str, str] | None = None) -> int:
     """Memory for listeners' rows of one worker process, in megabytes of 2**20 bytes; SettingsError where it is no number."""
     return _whole(os.environ if environ is None else environ, "SEGUE_LISTENER_ROWS_MB", ROWS_MB, most=1_000_000)
+
+
+def _addresses(text: str) -> str:
+    for each in text.split(","):
+        host, _, port = each.strip().rpartition(":")
+        if not _HOST.fullmatch(host) or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+            raise SettingsError(
+                f"KAFKA_BOOTSTRAP_SERVERS={text[:300]!r}, expected host:port, or several with commas between them"
+            )
+    return text
+
+
+def _prefix(env: Mapping[str, str]) -> str:
+    prefix = env.get("SEGUE_TOPIC_PREFIX", "")
+    if not PREFIX.fullmatch(prefix):
+        raise SettingsError(
+            f"SEGUE_TOPIC_PREFIX={prefix[:300]!r}, expected at most 200 letters, digits, dots, dashes, underscores"
+        )
+    return prefix
 
 
 def _member(env: Mapping[str, str]) -> str | None:

@@ -164,3 +164,19 @@ def test_replay_writes_its_table_curves_and_figures_and_repeats_them(tmp_path: P
         "next-up",
     )
     assert {"skip_auc", "hit_at_20", "hr_at_10", "state_hash"} <= figures[0].keys()
+
+
+def test_what_cannot_be_written_is_one_line_and_who_has_read_enough_is_no_error(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "segue.cli.main", "topics", "list"]
+    env = {**os.environ, "SEGUE_HOME": str(tmp_path)}
+    with open("/dev/full", "w") as full:
+        full_disk = subprocess.run(
+            argv, stdout=full, stderr=subprocess.PIPE, text=True, env=env, timeout=60, check=False
+        )
+    reading, writing = os.pipe()
+    os.close(reading)
+    closed = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, text=True, env=env, timeout=60, check=False)
+    os.close(writing)
+
+    assert (full_disk.returncode, full_disk.stderr.count("\n"), "No space left" in full_disk.stderr) == (1, 1, True)
+    assert (closed.returncode, closed.stderr) == (0, "")

@@ -386,6 +386,21 @@ def test_seeds_that_nobody_knows_do_no_harm(seeds: list[str]) -> None:
 # --- what an answer explains
 
 
+@pytest.mark.parametrize(("seeds", "reason"), [(["t1"], "chose"), (["unknown"], "heard last"), ([], "heard last")])
+def test_what_goes_with_the_seeds_is_said_to_be_chosen_where_it_was(seeds: list[str], reason: str) -> None:
+    answer = ask(world(), request(KNOWN, surface="radio", seed_tracks=seeds))
+    reasons = {slot.reason for slot in answer.tracks if slot.channels[:1] == ["seeds"]}
+
+    assert len(reasons) == 1
+    assert reason in reasons.pop()
+
+
+def test_what_is_new_is_not_close_to_the_taste_of_who_heard_nothing() -> None:
+    answer = ask(world(), request("stranger", surface="radio"))
+
+    assert {slot.reason for slot in answer.tracks if slot.channels[:1] == ["fresh"]} == {"new here"}
+
+
 @pytest.mark.parametrize("surface", SURFACES)
 def test_with_explain_an_answer_says_what_each_channel_gave_and_each_filter_took(surface: str) -> None:
     answer = ask(world(), request(KNOWN, surface=surface, explain=True))

@@ -1,5 +1,6 @@
 """Settings come from the environment once, and an error names the variable."""
 
+import re
 import ssl
 from pathlib import Path
 
@@ -23,6 +24,11 @@ def test_environment_goes_before_what_was_found() -> None:
     assert Settings.from_env({}, embedded="found:1").bootstrap == "found:1"
 
 
+@pytest.mark.parametrize("address", ["a-1.b_2:1", "10.0.0.1:65535", "[::1]:9092", "here:9092, there:9093"])
+def test_addresses_are_hosts_with_ports(address: str) -> None:
+    assert Settings.from_env({"KAFKA_BOOTSTRAP_SERVERS": address}).bootstrap == address
+
+
 def test_an_embedded_broker_has_two_partitions_unless_told() -> None:
     assert Settings.from_env({}, embedded="found:1").partitions == 2
     assert Settings.from_env({"SEGUE_PARTITIONS": "8"}, embedded="found:1").partitions == 8
@@ -32,6 +38,15 @@ def test_an_embedded_broker_has_two_partitions_unless_told() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        *(
+            ("KAFKA_BOOTSTRAP_SERVERS", value)
+            for value in ("here", "here:", "here:0", "here:65536", "here:9092,", "[::1]:x")
+        ),
+        *(
+            ("KAFKA_BOOTSTRAP_SERVERS", value)
+            for value in ("http://here:9092", f"{'h' * 64}:9092", f"{'h.' * 130}h:9092")
+        ),
+        ("SEGUE_TOPIC_PREFIX", "a b"),
         ("SEGUE_PARTITIONS", "many"),
         ("SEGUE_PARTITIONS", "0"),
         ("SEGUE_REPLICATION", "-1"),
@@ -42,7 +57,7 @@ def test_an_embedded_broker_has_two_partitions_unless_told() -> None:
     ],
 )
 def test_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name}='{value}', expected"):
+    with pytest.raises(SettingsError, match=re.escape(f"{name}='{value}', expected")):
         Settings.from_env({**HERE, name: value})
 
 

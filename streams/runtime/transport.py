@@ -86,6 +86,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def _fetch_records(
         self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
     ) -> Mapping[TP, list[Any]]:
+        # Faust's fetches go past where aiokafka says what its coordinator met: that one would wait for ever to be heard, and the group forget us
+        consumer._coordinator.check_errors()
         records: Mapping[TP, list[Any]] = await super()._fetch_records(
             consumer, active_partitions, timeout=timeout, max_records=max_records
         )

@@ -1,18 +1,39 @@
 """A named member's successor takes its place in the group without a rebalance; one who is stopped in order leaves at once."""
 
+import asyncio
 import contextlib
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from streams.runtime.exits import FAILED
 from streams.runtime.settings import Settings
 from streams.runtime.transport import leave_when_stopped
 from streams.topics import LISTENING_EVENTS
 from tests.integration.ledger import until
 
 pytestmark = pytest.mark.kafka
+UNEXPECTED = """
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import KafkaError
+from segue.cli.main import main
+
+steady, beat = iter(range(4)), GroupCoordinator._do_heartbeat
+
+async def heartbeat(coordinator):
+    if next(steady, None) is None:
+        raise KafkaError("an answer that nobody expects")
+    return await beat(coordinator)
+
+GroupCoordinator._do_heartbeat = heartbeat
+SubscriptionState.abort_waiters = lambda subscription, error: None  # as where no fetch waits just then
+main()
+"""
 
 
 class Member:
@@ -52,3 +73,21 @@ async def test_a_successor_takes_its_place_and_who_is_stopped_leaves_it(settings
         await second.consumer.stop()
         # before the session's 10 s are over
         await until("the other has all", lambda: staying.partitions() == [0, 1], 5.0)
+
+
+@pytest.mark.parametrize("role", ["keeper", "serving"])
+async def test_a_worker_whose_coordinator_met_an_error_ends_and_does_not_go_on_outside_of_its_group(
+    settings: Settings, role: str
+) -> None:
+    argv = [sys.executable, "-c", UNEXPECTED, "worker", role]
+    process = await asyncio.create_subprocess_exec(
+        *argv, env=settings.environ(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        _, said = await asyncio.wait_for(process.communicate(), 60.0)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    assert (process.returncode, b"an answer that nobody expects" in said) == (FAILED, True)

@@ -56,6 +56,11 @@ def test_fetcher_waits_as_long_as_the_thread_says() -> None:
     assert "fetch_max_wait_ms=1500" in inspect.getsource(driver.AIOKafkaConsumerThread._create_worker_consumer)
 
 
+def test_faust_fetches_past_where_aiokafka_says_what_its_coordinator_met() -> None:
+    assert "check_errors" not in inspect.getsource(driver)
+    assert "self._coordinator.check_errors()" in inspect.getsource(AIOKafkaConsumer.getmany)
+
+
 def test_partitions_are_held_by_what_faust_does_on_a_full_buffer() -> None:
     full, drop = (inspect.getsource(getattr(driver.Consumer, name)) for name in ("on_buffer_full", "on_buffer_drop"))
 

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -112,17 +112,16 @@ class SegueClient:
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Any bytes to a topic of ours; None is a tombstone."""
+        told = partial(self._acknowledged, key if topic == LISTENING_EVENTS.name else None)
+        await self._send(topic, key, value, told)
+
+    async def _send(
+        self, topic: str, key: bytes | None, value: bytes | None, told: Callable[["asyncio.Future[Any]"], None]
+    ) -> None:
+        """told : what became of it"""
         assert self._producer is not None, "the client is used as a context manager"
         sent = await self._producer.send(self.settings.topic(topic), value, key)
-        sent.add_done_callback(partial(self._acknowledged, key if topic == LISTENING_EVENTS.name else None))
-        self.sent += 1
-
-    async def _ask(self, request: PlaylistRequest, answer: "asyncio.Future[Playlist]") -> None:
-        """Send a request; whoever waits for its answer hears where the broker does not take it."""
-        assert self._producer is not None, "the client is used as a context manager"
-        topic, key = self.settings.topic(PLAYLIST_REQUESTS), request.user_id.encode()
-        sent = await self._producer.send(topic, encode(request), key)
-        sent.add_done_callback(partial(self._asked, answer))
+        sent.add_done_callback(told)
         self.sent += 1
 
     def _asked(self, answer: "asyncio.Future[Playlist]", sent: "asyncio.Future[Any]") -> None:
@@ -186,7 +185,7 @@ class SegueClient:
         self._waiting[request.request_id] = answer
         try:
             async with asyncio.timeout(timeout_s):
-                await self._ask(request, answer)
+                await self._send(PLAYLIST_REQUESTS.name, key, encode(request), partial(self._asked, answer))
                 return await answer
         except TimeoutError as error:
             self.errors += 1

@@ -73,7 +73,7 @@ class _Slots:
         weights = query.surface.channel_weights
         self._names = list(query.surface.channels)
         self._weights = [weights.get(name, 0.0) for name in self._names]
-        self._country, self._chosen = country_of(query), bool(len(named_seeds(query)))
+        self._country, self._query = country_of(query), query
         self._heard = query.heard.tolist()
         self._table = query.replica.table
 
@@ -132,6 +132,11 @@ class _Slots:
     def _last_other(self, row: int) -> int:
         """What was heard last but the track itself, 0 for nothing."""
         return next((heard for heard in self._heard if heard != row), 0)
+
+    @cached_property
+    def _chosen(self) -> bool:
+        """Whether the request names a track that is known."""
+        return bool(len(named_seeds(self._query)))
 
     @cached_property
     def _followed(self) -> dict[int, int]:

@@ -30,10 +30,10 @@ from streams.runtime.admin import count_partitions
 from streams.runtime.cold_rows import ColdRowsError, RowSpace
 from streams.runtime.exits import FAILED, REFUSED
 from streams.runtime.follower import Follower, end_process
+from streams.runtime.membership import HEAR_S, hear, leave_when_stopped
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
 from streams.runtime.store import WAIT_MS
-from streams.runtime.transport import leave_when_stopped
 from streams.topics import (
     EXPERIMENTS,
     LISTENERS_CHANGELOG,
@@ -109,8 +109,9 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             fetch_max_wait_ms=WAIT_MS,
         )
         self._clients.push_async_callback(self._leave)
-        self._consumer.subscribe([settings.topic(PLAYLIST_REQUESTS)], listener=self)
         await self._consumer.start()
+        self._clients.callback(asyncio.create_task(self._guard(self._hear_coordinator())).cancel)
+        self._consumer.subscribe([settings.topic(PLAYLIST_REQUESTS)], listener=self)
         await self._assigned.wait()
         self._tasks = [
             asyncio.create_task(self._guard(loop()))
@@ -128,6 +129,11 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.wait(others)
             await self._commit()
         await self._clients.aclose()
+
+    async def _hear_coordinator(self) -> None:
+        while True:
+            hear(self._consumer._coordinator)
+            await asyncio.sleep(HEAR_S)
 
     async def _leave(self) -> None:
         leave_when_stopped(self._consumer._coordinator)
@@ -175,9 +181,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             await loop
         except asyncio.CancelledError:
             raise
-        except (
-            Exception
-        ):  # policy: a worker that cannot answer ends; its partitions go to another, the requests are read again
+        except Exception:  # policy: a worker that cannot answer ends; another reads the requests again
             log.exception("the serving worker failed; ending")
             os._exit(FAILED)
 
@@ -215,9 +219,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 await self._consumer.commit(owned)
                 self._committed = owned
-            except (
-                CommitFailedError
-            ):  # policy: a rebalance has taken them; their next owner answers again, which does no harm
+            except CommitFailedError:  # policy: a rebalance took them; to be answered twice does no harm
                 log.warning("%d partitions were taken before their offsets were committed", len(owned))
 
     async def _answer_requests(self) -> None:
@@ -275,9 +277,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             playlist = self._radio.recommend(request, at_ms, lambda: waited_ms + self._clock_ms() - now_ms)
         except ColdRowsError:
             raise  # of all requests to come: this worker cannot go on
-        except (
-            Exception
-        ) as error:  # policy: one request that we cannot answer must not stop the others; said, logged and counted
+        except Exception as error:  # policy: one that we cannot answer stops no others; said, logged and counted
             log.exception("could not answer %s", request)
             reason = f"we failed to answer: {type(error).__name__}; the worker's log says more"
             return refusal(record.key, record.value, reason, int(now_ms))

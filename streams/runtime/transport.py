@@ -17,7 +17,9 @@ import aiokafka.producer.sender
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types.tuples import TP, ConsumerMessage
+from mode import Service
 
+from streams.runtime.membership import HEAR_S, hear, leave_when_stopped
 from streams.runtime.store import WAIT_MS
 
 CHUNK_MAX = 1000
@@ -51,6 +53,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"
         consumer._partition_assignment_strategy = [RangePartitionAssignor]
         return consumer
+
+    @Service.task
+    async def _hear_coordinator(self) -> None:
+        async for _ in self.itertimer(HEAR_S):
+            hear(self._consumer._coordinator)
 
     async def on_thread_stop(self) -> None:
         """As Faust's, which cuts off what the group's assignment waits for; aiokafka's coordinator is cancelled by that, and says to nobody that we leave."""
@@ -86,8 +93,6 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def _fetch_records(
         self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
     ) -> Mapping[TP, list[Any]]:
-        # Faust's fetches go past where aiokafka says what its coordinator met: that one would wait for ever to be heard, and the group forget us
-        consumer._coordinator.check_errors()
         records: Mapping[TP, list[Any]] = await super()._fetch_records(
             consumer, active_partitions, timeout=timeout, max_records=max_records
         )
@@ -205,23 +210,6 @@ class ChunkConsumer(Consumer):
         for tp, fetched in records.items():
             if fetched:
                 self._dropped[tp] = min(fetched[0].offset, self._dropped.get(tp, fetched[0].offset))
-
-
-def leave_when_stopped(coordinator: Any | None) -> None:
-    """One who is stopped in order leaves the group at once: aiokafka lets the partitions of a named member wait for its return.
-
-    The name is put down in the moment of leaving, not before: who is in the middle of a rebalance joins it to its end, and without the
-    name the broker would not know them.
-    """
-    if coordinator is None:  # it has not begun
-        return
-    leave = coordinator._maybe_leave_group
-
-    async def leave_without_name() -> None:
-        coordinator._group_instance_id = None
-        await leave()
-
-    coordinator._maybe_leave_group = leave_without_name
 
 
 def _message(tp: TP, last: Any, chunk: Chunk, generation: int) -> ConsumerMessage:

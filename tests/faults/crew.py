@@ -24,12 +24,14 @@ STOPPED_S = 13.0  # of a zombie: past the session timeout of 10 s
 class Crew:
     """Some processes of each role under supervision, who are ended in all the ways that there are.
 
+    notes : what their supervisors said; groups : by role, what was last seen of its group
     Each blow answers the longest pause that a partition of the role had from it until all is well again, in seconds.
     """
 
     def __init__(self, settings: Settings, folder: Path, watch: Watch, *, each: Mapping[str, int], seed: int) -> None:
         self.settings, self.folder, self.watch = settings, folder, watch
         self.notes: list[str] = []
+        self.groups: dict[str, str] = {}
         self.workers: dict[str, list[Worker]] = {}
         self._random = random.Random(seed)
         self._made = 0
@@ -95,7 +97,9 @@ class Crew:
             await admin.start()
             (answer,) = await admin.describe_consumer_groups([f"{self.settings.prefix}segue-{role}"])
             (group,) = answer.groups
-            return bool(group[2] == "Stable" and len(group[5]) == len(self.workers[role]))
+            state, members, workers = group[2], len(group[5]), self.workers[role]
+            self.groups[role] = f"the group of {role} was {state}, with {members} members of {len(workers)}"
+            return bool(state == "Stable" and members == len(workers))
         except (KafkaError, OSError, TimeoutError):  # policy: a broker that is just starting says nothing yet
             return False
         finally:

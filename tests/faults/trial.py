@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -186,9 +187,13 @@ def _differences(
 
 
 async def run_trial(plan: Plan, kafka: EmbeddedKafka, settings: Settings) -> Trial:
-    """A trial on a broker, which a plan may kill."""
-    with tempfile.TemporaryDirectory(prefix="segue-faults-") as folder:
-        await create_topics(settings)
-        trial = Trial(plan, kafka, settings, Path(folder))
-        await trial.run()
-        return trial
+    """A trial on a broker, which a plan may kill. The workers' logs are kept where it hung."""
+    folder = Path(tempfile.mkdtemp(prefix="segue-faults-"))
+    await create_topics(settings)
+    trial = Trial(plan, kafka, settings, folder)
+    await trial.run()
+    if trial.hang:
+        trial.hang = "\n".join([trial.hang, *trial.crew.groups.values(), f"the workers' logs are in {folder}"])
+    else:
+        shutil.rmtree(folder)
+    return trial

@@ -11,26 +11,33 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from streams.runtime.exits import FAILED
+from streams.runtime.membership import leave_when_stopped
 from streams.runtime.settings import Settings
-from streams.runtime.transport import leave_when_stopped
 from streams.topics import LISTENING_EVENTS
 from tests.integration.ledger import until
 
 pytestmark = pytest.mark.kafka
 UNEXPECTED = """
-from aiokafka.consumer.group_coordinator import GroupCoordinator
+import sys
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import KafkaError
 from segue.cli.main import main
 
-steady, beat = iter(range(4)), GroupCoordinator._do_heartbeat
+def answered(asker, ask, usual):
+    steady, asked = iter(range(usual)), getattr(asker, ask)
 
-async def heartbeat(coordinator):
-    if next(steady, None) is None:
-        raise KafkaError("an answer that nobody expects")
-    return await beat(coordinator)
+    async def answer(asking):
+        if next(steady, None) is None:
+            raise KafkaError("an answer that nobody expects")
+        return await asked(asking)
 
-GroupCoordinator._do_heartbeat = heartbeat
+    setattr(asker, ask, answer)
+
+if sys.argv.pop() == "heartbeat":  # while all is well, and it fetches
+    answered(GroupCoordinator, "_do_heartbeat", 4)
+else:  # in a rebalance, in which Faust does not fetch
+    answered(CoordinatorGroupRebalance, "perform_group_join", 0)
 SubscriptionState.abort_waiters = lambda subscription, error: None  # as where no fetch waits just then
 main()
 """
@@ -76,10 +83,11 @@ async def test_a_successor_takes_its_place_and_who_is_stopped_leaves_it(settings
 
 
 @pytest.mark.parametrize("role", ["keeper", "serving"])
+@pytest.mark.parametrize("asked", ["heartbeat", "join"])
 async def test_a_worker_whose_coordinator_met_an_error_ends_and_does_not_go_on_outside_of_its_group(
-    settings: Settings, role: str
+    settings: Settings, role: str, asked: str
 ) -> None:
-    argv = [sys.executable, "-c", UNEXPECTED, "worker", role]
+    argv = [sys.executable, "-c", UNEXPECTED, "worker", role, asked]
     process = await asyncio.create_subprocess_exec(
         *argv, env=settings.environ(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )

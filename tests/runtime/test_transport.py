@@ -2,12 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types.tuples import TP
 
@@ -46,19 +45,6 @@ def thread_of(group: Group) -> ConsumerThread:
     thread = ConsumerThread.__new__(ConsumerThread)
     thread._ensure_consumer = lambda: group  # type: ignore[method-assign]
     return thread
-
-
-def coordinated(check_errors: Callable[[], None]) -> Any:
-    """aiokafka's consumer, as far as its coordinator says what it met."""
-    return SimpleNamespace(_coordinator=SimpleNamespace(check_errors=check_errors))
-
-
-async def test_what_the_coordinator_met_ends_the_fetching() -> None:
-    def met() -> None:
-        raise KafkaError("Unexpected exception in heartbeat task")
-
-    with pytest.raises(KafkaError, match="in heartbeat task"):
-        await ConsumerThread.__new__(ConsumerThread)._fetch_records(coordinated(met), {EVENTS})
 
 
 class Fetches(ChunkConsumer):
@@ -195,7 +181,7 @@ async def test_fetch_says_which_seek_it_came_after() -> None:
     thread.seeks = 4
     thread.consumer = SimpleNamespace(flow_active=False)
 
-    assert await thread._fetch_records(coordinated(lambda: None), set()) == {}
+    assert await thread._fetch_records(None, set()) == {}
     assert thread.fetched_in == 4
 
 

@@ -56,9 +56,12 @@ def test_fetcher_waits_as_long_as_the_thread_says() -> None:
     assert "fetch_max_wait_ms=1500" in inspect.getsource(driver.AIOKafkaConsumerThread._create_worker_consumer)
 
 
-def test_faust_fetches_past_where_aiokafka_says_what_its_coordinator_met() -> None:
+def test_a_coordinator_that_met_an_error_waits_until_it_is_heard_and_faust_does_not_hear_it() -> None:
     assert "check_errors" not in inspect.getsource(driver)
-    assert "self._coordinator.check_errors()" in inspect.getsource(AIOKafkaConsumer.getmany)
+    assert "self._error_consumed_fut.set_result(None)" in inspect.getsource(GroupCoordinator.check_errors)
+    assert "await self._push_error_to_user(exc)" in inspect.getsource(GroupCoordinator)
+    for name in ("self._coordination_task = create_task(", "self._closing = create_future()"):
+        assert name in inspect.getsource(GroupCoordinator.__init__), name
 
 
 def test_partitions_are_held_by_what_faust_does_on_a_full_buffer() -> None:

@@ -23,6 +23,10 @@ def hear(coordinator: Any) -> None:
     if coordinator._coordination_task.cancelled():
         raise KafkaError("the task that joins the group was cancelled")
     coordinator.check_errors()
+    if (
+        coordinator._client._sync_task.done()
+    ):  # whoever waits for metadata, as all do who lost their broker, would wait for ever
+        raise KafkaError("the task that reads metadata has ended")
 
 
 def leave_when_stopped(coordinator: Any | None) -> None:

@@ -10,7 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+import aiokafka.conn
 import uvloop
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError
 
 from streams.runtime.exits import FAILED
 
@@ -21,6 +24,32 @@ GC_THRESHOLDS = 20_000, 20, 50
 SAME_S = 10.0  # a library says the same again after so long
 
 
+class Connection(AIOKafkaConnection):
+    """A connection to a broker whose transport may be uvloop's.
+
+    To write to one that is closed is a RuntimeError there, and aiokafka expects an OSError (aio-libs/aiokafka#1038): what was sending would end
+    for good, of the task that reads metadata without a word, and whoever waits for those would wait for ever.
+
+    Raises
+    ------
+    KafkaConnectionError
+        where what is to be sent would go to a transport that is closed, which is not known of this connection yet
+    """
+
+    def send(self, *args: Any, **options: Any) -> Any:
+        self._check_transport()
+        return super().send(*args, **options)
+
+    def _send_sasl_token(self, *args: Any, **options: Any) -> Any:
+        self._check_transport()
+        return super()._send_sasl_token(*args, **options)
+
+    def _check_transport(self) -> None:
+        if self._writer is not None and self._writer.transport.is_closing():
+            self.close(reason=CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(f"Connection at {self.host}:{self.port} was closed")
+
+
 def run_process(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that is all of a process, on the loop and with the garbage collection that suit one that answers others.
 
@@ -28,6 +57,7 @@ def run_process(main: Coroutine[Any, Any, T]) -> T:
     long, and stops the process for 50 ms and more.
     """
     gc.set_threshold(*GC_THRESHOLDS)
+    aiokafka.conn.AIOKafkaConnection = Connection
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # Faust's consumer thread makes a loop of its own
     return asyncio.run(main)
 

@@ -14,8 +14,12 @@ from streams.runtime.membership import hear
 def coordinator(check_errors: Callable[[], None]) -> Any:
     """aiokafka's, which says in `check_errors` what it met."""
     loop = asyncio.get_running_loop()
+    client = SimpleNamespace(_sync_task=loop.create_future())
     return SimpleNamespace(
-        _closing=loop.create_future(), _coordination_task=loop.create_future(), check_errors=check_errors
+        _closing=loop.create_future(),
+        _coordination_task=loop.create_future(),
+        _client=client,
+        check_errors=check_errors,
     )
 
 
@@ -40,3 +44,12 @@ async def test_a_coordinator_that_was_cut_off_is_no_cancellation_of_who_hears_it
 
     with pytest.raises(KafkaError, match="was cancelled"):
         hear(cut_off)
+
+
+async def test_who_reads_no_metadata_any_more_is_heard_of() -> None:
+    blind = coordinator(lambda: None)
+    blind._client._sync_task.set_exception(RuntimeError("the handler is closed"))
+
+    with pytest.raises(KafkaError, match="reads metadata"):
+        hear(blind)
+    blind._client._sync_task.exception()

@@ -1,12 +1,19 @@
 """A worker's life: started, ready, signalled, stopped; a signal that comes early is obeyed too."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
+import aiokafka.conn
 import pytest
+import uvloop
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from streams.runtime import run as run_module
 from streams.runtime.exits import FAILED
@@ -155,3 +162,37 @@ def test_the_same_line_of_kafkas_client_is_said_seldom_and_our_own_always(monkey
     ]
     assert said("aiokafka.conn", "node 3 is away", 11.2)
     assert [said("streams.runtime.partition", "it ends", 12.0) for _ in range(3)] == [True] * 3
+
+
+@pytest.mark.parametrize(("send", "what"), [("send", MetadataRequest([])), ("_send_sasl_token", b"")])
+def test_what_is_sent_over_a_transport_that_closed_is_a_lost_connection(send: str, what: Any) -> None:
+    async def sent() -> None:
+        server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        connection = run_module.Connection(host, port)
+        connection._versions = {MetadataRequest.API_KEY: (0, 5)}
+        connection._reader, connection._writer = await asyncio.open_connection(host, port)
+        connection._read_task = asyncio.create_task(asyncio.sleep(0))  # what would notice has not had its turn
+        connection._writer.transport.abort()
+        await asyncio.sleep(0.01)
+
+        with pytest.raises(KafkaConnectionError, match="was closed"):
+            getattr(connection, send)(what)
+
+        assert not connection.connected()
+        server.close()
+
+    uvloop.run(sent())
+
+
+def test_every_process_has_connections_that_survive_a_closed_transport() -> None:
+    async def made() -> type:
+        return aiokafka.conn.AIOKafkaConnection
+
+    before = asyncio.get_event_loop_policy()
+    try:
+        assert run_module.run_process(made()) is run_module.Connection
+    finally:
+        aiokafka.conn.AIOKafkaConnection = AIOKafkaConnection
+        asyncio.set_event_loop_policy(before)
+        gc.set_threshold(700, 10, 10)

@@ -3,10 +3,13 @@
 import inspect
 from importlib.metadata import version
 
+import aiokafka.conn
 import aiokafka.producer.sender
 import mode
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.group_coordinator import GroupCoordinator, JoinGroupRequest
 from faust.tables.manager import TableManager
 from faust.transport import consumer as faust_consumer
@@ -17,6 +20,11 @@ from streams.runtime.engine import NoTables
 from streams.runtime.keeper import keeper_engine
 from streams.runtime.settings import Settings
 from streams.runtime.transport import ChunkConsumer, ChunkTransport, ConsumerThread
+
+
+def source_of(each: object) -> str:
+    """Of a function; nothing of anything else."""
+    return inspect.getsource(each) if inspect.isfunction(each) else ""
 
 
 def test_releases_are_those_whose_private_names_are_known() -> None:
@@ -62,6 +70,13 @@ def test_a_coordinator_that_met_an_error_waits_until_it_is_heard_and_faust_does_
     assert "await self._push_error_to_user(exc)" in inspect.getsource(GroupCoordinator)
     for name in ("self._coordination_task = create_task(", "self._closing = create_future()"):
         assert name in inspect.getsource(GroupCoordinator.__init__), name
+    assert "self._sync_task = create_task(self._md_synchronizer())" in inspect.getsource(AIOKafkaClient)
+
+
+def test_a_connection_is_made_by_its_class_s_name_and_writes_to_a_transport_that_may_be_closed() -> None:
+    assert "conn = AIOKafkaConnection(" in inspect.getsource(aiokafka.conn.create_conn)
+    writers = [name for name, each in vars(AIOKafkaConnection).items() if "self._writer.write(" in source_of(each)]
+    assert writers == ["send", "_send_sasl_token"]
 
 
 def test_partitions_are_held_by_what_faust_does_on_a_full_buffer() -> None:

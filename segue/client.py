@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from segue.errors import SituationError
 from streams.messages import (
@@ -95,7 +95,13 @@ class SegueClient:
             await self._producer.stop()
 
     async def produce(self, message: Message) -> None:
-        """Hand a message to the producer, which sends it with others; waits only where its buffer is full."""
+        """Hand a message to the producer, which sends it with others; waits only where its buffer is full.
+
+        Raises
+        ------
+        SituationError
+            where it stays full for 40 s, as without a broker
+        """
         topic, key = _address(message)
         await self.send(topic, key, encode(message))
 
@@ -120,7 +126,10 @@ class SegueClient:
     ) -> None:
         """told : what became of it"""
         assert self._producer is not None, "the client is used as a context manager"
-        sent = await self._producer.send(self.settings.topic(topic), value, key)
+        try:
+            sent = await self._producer.send(self.settings.topic(topic), value, key)
+        except KafkaError as error:
+            raise self._not_taken(error) from error
         sent.add_done_callback(told)
         self.sent += 1
 
@@ -159,6 +168,8 @@ class SegueClient:
 
     def _not_taken(self, error: BaseException) -> SituationError:
         reason = refused(error, "Write", self.settings) or str(error)
+        if isinstance(error, KafkaTimeoutError):
+            reason = "it was full of what the broker had not taken for too long: is it running?"
         return SituationError(f"Kafka at {self.settings.bootstrap} did not take what was produced: {reason}")
 
     def _tell(self, error: Exception) -> None:

@@ -60,9 +60,13 @@ class Load:
         self._tasks = [asyncio.create_task(self._send_events()), asyncio.create_task(self._send_requests())]
 
     async def hold(self) -> None:
-        """Stop sending, and wait until the broker has what was sent."""
+        """Stop sending, and wait until the broker has what was sent; what has ended the sending is raised."""
         self._flowing.clear()
-        await self._resting.wait()
+        resting = asyncio.ensure_future(self._resting.wait())
+        await asyncio.wait([resting, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        if not resting.done():
+            resting.cancel()
+            await self.stop()
         await self.client.flush()
 
     def go_on(self) -> None:

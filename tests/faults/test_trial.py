@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from online_models.track import META
+from segue.errors import SituationError
 from streams.processor import LearnerMeta
 from streams.runtime.settings import Settings
 from streams.topics import LISTENERS_CHANGELOG
@@ -34,6 +35,22 @@ async def test_what_a_role_loses_while_others_are_ended_is_lost(tmp_path: Path, 
     await trial._phase("SIGTERM", {"learner": 1, "keeper": 1}, lambda _role: asyncio.sleep(0, 0.5))
 
     assert [(row.lost, row.twice) for row in trial.rows] == [(2, 1), (0, 0), (0, 0)]
+
+
+async def test_a_trial_whose_load_has_ended_says_why() -> None:
+    class Gone:
+        async def send(self, *_: Any) -> None:
+            raise SituationError("Kafka took nothing")
+
+        async def flush(self) -> None:
+            raise AssertionError("nothing was sent")
+
+    gone: Any = Gone()
+    load = Load(gone, Watch(SETTINGS), seed=1, per_s=1.0)
+    load.start()
+
+    with pytest.raises(SituationError, match="took nothing"):
+        await asyncio.wait_for(load.hold(), 10.0)
 
 
 def test_what_learners_count_themselves_is_known_by_what_became_of_it() -> None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaTimeoutError
 
 from segue.client import SegueClient, request_for
 from segue.errors import SituationError
@@ -56,6 +57,17 @@ async def test_what_was_not_taken_is_said_once() -> None:
     with pytest.raises(SituationError, match="did not take what was produced: gone"):
         await producing.flush()
     await producing.flush()
+
+
+async def test_what_finds_no_room_for_too_long_is_said() -> None:
+    producing = client()
+
+    async def full(*_: Any) -> None:
+        raise KafkaTimeoutError
+
+    producing._producer.send = full  # type: ignore[method-assign,union-attr]
+    with pytest.raises(SituationError, match="not taken for too long: is it running"):
+        await producing.produce(event("ann", "t1"))
 
 
 async def test_who_asks_hears_what_became_of_their_request_alone() -> None:

@@ -30,6 +30,7 @@ from streams.runtime.store import READER
 from streams.topics import LISTENERS, LISTENING_EVENTS, PLAYLIST_REQUESTS, PLAYLISTS, TRACKS
 
 Message = ListeningEvent | Track | Profile
+FLUSH_S, FLUSH_AT_ERROR_S = 60.0, 5.0
 
 
 class SegueClient:
@@ -85,14 +86,25 @@ class SegueClient:
             await self._reader.position(part)  # the seek is lazy: what is asked after this is seen
         self._task = asyncio.create_task(self._read())
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object = None, *_: object) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
         if self._reader is not None:
             await self._reader.stop()
         if self._producer is not None:
-            await self._producer.stop()
+            await self._stop_producer(self._producer, failing=kind is not None)
+
+    async def _stop_producer(self, producer: AIOKafkaProducer, *, failing: bool) -> None:
+        """Without a broker an idempotent producer waits for ever for what is left in it to be taken."""
+        try:
+            async with asyncio.timeout(FLUSH_AT_ERROR_S if failing else FLUSH_S):
+                await producer.stop()
+        except TimeoutError as error:
+            await producer._sender.close()
+            await producer.client.close()
+            if not failing:  # another error is on its way
+                raise self._not_taken(error) from error
 
     async def produce(self, message: Message) -> None:
         """Hand a message to the producer, which sends it with others; waits only where its buffer is full.
@@ -128,7 +140,7 @@ class SegueClient:
         assert self._producer is not None, "the client is used as a context manager"
         try:
             sent = await self._producer.send(self.settings.topic(topic), value, key)
-        except KafkaError as error:
+        except KafkaTimeoutError as error:
             raise self._not_taken(error) from error
         sent.add_done_callback(told)
         self.sent += 1
@@ -143,10 +155,14 @@ class SegueClient:
         Raises
         ------
         SituationError
-            where it did not take something
+            where it did not take something, or not within a minute
         """
         assert self._producer is not None, "the client is used as a context manager"
-        await self._producer.flush()
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await self._producer.flush()
+        except TimeoutError as error:
+            raise self._not_taken(error) from error
         self._say_lost()
 
     def _say_lost(self) -> None:
@@ -168,8 +184,8 @@ class SegueClient:
 
     def _not_taken(self, error: BaseException) -> SituationError:
         reason = refused(error, "Write", self.settings) or str(error)
-        if isinstance(error, KafkaTimeoutError):
-            reason = "it was full of what the broker had not taken for too long: is it running?"
+        if isinstance(error, KafkaTimeoutError | TimeoutError):
+            reason = "no answer for too long: is it running?"
         return SituationError(f"Kafka at {self.settings.bootstrap} did not take what was produced: {reason}")
 
     def _tell(self, error: Exception) -> None:

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from serving.pending import PendingEvent, PendingEvents
 from streams.runtime.access import refused
+from streams.runtime.membership import check_reading
 from streams.runtime.settings import Settings
 from streams.runtime.store import READER, go_on_with
 from streams.topics import LISTENING_EVENTS
@@ -94,6 +95,7 @@ class EventReader:
             self._reached.set()
             await asyncio.sleep(0.02)
             return
+        check_reading(self._reader)
         for tp, records in (await self._reader.getmany(timeout_ms=50, max_records=AT_ONCE)).items():
             now_ms = time.time_ns() // 1_000_000
             events = [PendingEvent(each.offset, each.key, each.value, now_ms) for each in records]

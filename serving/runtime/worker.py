@@ -30,7 +30,7 @@ from streams.runtime.admin import count_partitions
 from streams.runtime.cold_rows import ColdRowsError, RowSpace
 from streams.runtime.exits import FAILED, REFUSED
 from streams.runtime.follower import Follower, end_process
-from streams.runtime.membership import HEAR_S, hear, leave_when_stopped
+from streams.runtime.membership import HEAR_S, IDLE_MS_MAX, hear, leave_when_stopped
 from streams.runtime.run import run_until_signalled
 from streams.runtime.settings import Settings
 from streams.runtime.store import WAIT_MS
@@ -102,6 +102,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = AIOKafkaConsumer(
             **settings.client(),
             **settings.membership(NAME),
+            max_poll_interval_ms=IDLE_MS_MAX,
             partition_assignment_strategy=[RangePartitionAssignor],
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -132,7 +133,7 @@ class ServingWorker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _hear_coordinator(self) -> None:
         while True:
-            hear(self._consumer._coordinator)
+            hear(self._consumer)
             await asyncio.sleep(HEAR_S)
 
     async def _leave(self) -> None:

@@ -16,6 +16,7 @@ from faust.types.auth import CredentialsT
 from faust.types.tuples import TP
 
 from streams.runtime.exits import FAILED
+from streams.runtime.membership import IDLE_MS_MAX
 from streams.runtime.partition import BUFFERED_BYTES_MAX, BUFFERED_MAX, STEP_MAX, Partition
 from streams.runtime.settings import Settings
 from streams.runtime.store import Store
@@ -100,6 +101,7 @@ class Engine:
             autodiscover=False,
             topic_disable_leader=True,
             topic_allow_declare=False,
+            broker_max_poll_interval=IDLE_MS_MAX / 1000,
             broker_session_timeout=membership["session_timeout_ms"] / 1000,
             broker_heartbeat_interval=membership["heartbeat_interval_ms"] / 1000,
             consumer_group_instance_id=membership.get("group_instance_id"),

@@ -7,3 +7,7 @@ REFUSED = 72  # rows and input do not belong together, or two workers have one n
 
 class RefusedError(RuntimeError):
     """Rows and input do not belong together: somebody must decide, the process ends with REFUSED."""
+
+
+class UnendedError(RuntimeError):
+    """Rows cannot be read yet, since a transaction has not ended: the process ends with FAILED, a fresh one reads again."""

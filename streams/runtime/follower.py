@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.runtime.access import AccessError, refused
 from streams.runtime.exits import FAILED
+from streams.runtime.membership import check_reading
 from streams.runtime.settings import Settings
 from streams.runtime.store import READER, go_on_with, rewind
 from streams.steps import WATERMARK
@@ -113,6 +114,7 @@ class Follower:
                     self._caught_up.set()
                     await asyncio.sleep(0.02)
                     continue
+                check_reading(self._reader)
                 for tp, records in (await self._reader.getmany(timeout_ms=50, max_records=5000)).items():
                     if tp in self._wanted:
                         await self._take(tp, records)

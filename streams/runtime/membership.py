@@ -1,13 +1,15 @@
-"""How a worker is a member of its group, where aiokafka leaves that to its user: it hears of what went wrong, and it leaves when it is stopped."""
+"""What aiokafka leaves to its user: to hear of what went wrong with a group or in a task of its own, and to leave when it is stopped."""
 
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
 HEAR_S = 1.0  # how often who is in a group should `hear`
+# Who has fetched nothing for longer joins no more, says aiokafka, and in a rebalance nobody fetches, however long the broker is away.
+IDLE_MS_MAX = 2**31 - 1
 
 
-def hear(coordinator: Any) -> None:
+def hear(consumer: Any) -> None:
     """Let a consumer's group coordinator say what it met that it cannot go on from; nothing where all is well, or it is being closed.
 
     Until then it waits: it joins no more and at last sends no heartbeat, while the consumer goes on with what it has, outside of its group.
@@ -16,17 +18,29 @@ def hear(coordinator: Any) -> None:
     Raises
     ------
     KafkaError
-        what it met
+        what it met, or that nothing is read any more
     """
+    coordinator = consumer._coordinator
     if coordinator._closing.done():
         return
     if coordinator._coordination_task.cancelled():
         raise KafkaError("the task that joins the group was cancelled")
     coordinator.check_errors()
-    if (
-        coordinator._client._sync_task.done()
-    ):  # whoever waits for metadata, as all do who lost their broker, would wait for ever
-        raise KafkaError("the task that reads metadata has ended")
+    check_reading(consumer)
+
+
+def check_reading(consumer: Any) -> None:
+    """Nothing where a consumer reads; aiokafka says to nobody that a task of its own has ended, and who waits for it would wait for ever.
+
+    Raises
+    ------
+    KafkaError
+        which task has ended, by what
+    """
+    for task, does in ((consumer._client._sync_task, "reads metadata"), (consumer._fetcher._fetch_task, "fetches")):
+        if task.done():
+            error = None if task.cancelled() else task.exception()
+            raise KafkaError(f"the task that {does} has ended: {error!r}") from error
 
 
 def leave_when_stopped(coordinator: Any | None) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from faust.types.tuples import TP
 
 from streams.runtime.cold_rows import ColdRowsError
-from streams.runtime.exits import CHUNK_LOST, FAILED, REFUSED, RefusedError
+from streams.runtime.exits import CHUNK_LOST, FAILED, REFUSED, RefusedError, UnendedError
 from streams.runtime.store import Store
 from streams.runtime.transport import Chunk, ChunkConsumer
 from streams.steps import Numbering, Record, Step, next_step
@@ -121,7 +121,7 @@ class Partition:
         except RefusedError as error:
             log.critical("%s", error)
             os._exit(REFUSED)
-        except ColdRowsError as error:  # policy: as below, and the text says it all
+        except (ColdRowsError, UnendedError) as error:  # policy: as below, and the text says it all
             log.critical("%s", error)
             os._exit(FAILED)
         except BaseException:  # policy: nothing was committed, so a fresh process replays it
@@ -215,15 +215,20 @@ class Partition:
                 topic, tp = self._unchecked.popitem()
                 await self._check_log(topic, tp)
         except RefusedError:
-            await self.store.commit(Step(), {})  # fences a zombie: what its successor has done is no reason to refuse
+            await self.store.check_owner()  # what a zombie's successor has done is no reason to refuse
             raise
 
     def _check_group(self, tp: TP, began: int) -> None:
         mark = self.store.watermarks.get(self.store.settings.logical(tp.topic), 0)
         if began > mark:
+            ahead = f"{tp.topic}[{tp.partition}]: the group has read up to {began}, the rows in {self.processor.changelog} only to {mark}: "
+            if self.store.unended > 0:
+                raise UnendedError(
+                    f"{ahead}its last {self.store.unended} records are of a transaction that has not ended, which the broker hides. Ending, to read "
+                    "them again; where that goes on, Kafka's `kafka-transactions.sh` says whose it is, and ends it"
+                )
             raise RefusedError(
-                f"{tp.topic}[{tp.partition}]: the group has read up to {began}, the rows in {self.processor.changelog} only to {mark}: "
-                f"the changelog was deleted or cut. Restore it, or delete the consumer group {self.store.settings.prefix}segue-{self.store.name} "
+                f"{ahead}the changelog was deleted or cut. Restore it, or delete the consumer group {self.store.settings.prefix}segue-{self.store.name} "
                 "to learn again from what the inputs still hold"
             )
 

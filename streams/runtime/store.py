@@ -40,6 +40,7 @@ class Store:
         self.settings, self.name, self.partition, self.processor = settings, name, partition, processor
         self.watermarks: dict[str, int] = {}  # by logical topic
         self.restored_rows, self.restore_s = 0, 0.0
+        self.unended = 0  # records at the changelog's end that nobody may read: of a transaction that has not ended
         self._producer: AIOKafkaProducer | None = None
         self._changelog_end = 0  # no row of ours comes before it any more
 
@@ -69,6 +70,7 @@ class Store:
                 await asyncio.sleep(0)
             if topic == self.processor.changelog:
                 self._changelog_end = await reader.position(tp)
+                self.unended = (reader.highwater(tp) or 0) - self._changelog_end
         finally:
             await reader.stop()
 
@@ -100,11 +102,20 @@ class Store:
             stuck.cancel()
         self.watermarks = marks
 
+    async def check_owner(self) -> None:
+        """Kafka's ProducerFenced where a successor has the partition. Nothing is written that anybody reads."""
+        producer = self._producer
+        assert producer is not None, "a store is opened before it is checked"
+        await producer.begin_transaction()
+        changelog = self.settings.topic(self.processor.changelog)
+        await (await producer.send(changelog, b"", WATERMARK, partition=self.partition))
+        await producer.abort_transaction()
+
     def _end_stuck(self) -> None:
         """Kafka's client waits for ever for a topic that is gone; nothing can be awaited of it any more."""
         log.critical(
-            "partition %d of %s: Kafka did not take a transaction within %g s: was %s, or a topic that it writes to, deleted? Ending, to start again "
-            "from what is committed",
+            "partition %d of %s: Kafka did not take a transaction within %g s: is it away, or was %s, or a topic that it writes to, deleted? Ending, "
+            "to start again from what is committed",
             *(self.partition, self.name, COMMIT_S, self.settings.topic(self.processor.changelog)),
         )
         os._exit(FAILED)

@@ -57,7 +57,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
     @Service.task
     async def _hear_coordinator(self) -> None:
         async for _ in self.itertimer(HEAR_S):
-            hear(self._consumer._coordinator)
+            hear(self._consumer)
 
     async def on_thread_stop(self) -> None:
         """As Faust's, which cuts off what the group's assignment waits for; aiokafka's coordinator is cancelled by that, and says to nobody that we leave."""

@@ -84,6 +84,7 @@ class Crew:
 
     async def _recovered(self, role: str, at: float) -> float:
         workers = self.workers[role]
+        self.groups.pop(role, None)
         await until(f"each {role} is ready", lambda: all(worker.ready.is_set() for worker in workers), RECOVERED_S)
         await until(f"the group of {role} is stable", lambda: self._is_stable(role), RECOVERED_S)
         stable = time.monotonic()

@@ -66,7 +66,9 @@ class Load:
         await asyncio.wait([resting, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
         if not resting.done():
             resting.cancel()
-            await self.stop()
+            for ended in self._tasks:
+                if ended.done():
+                    ended.result()
         await self.client.flush()
 
     def go_on(self) -> None:
@@ -74,12 +76,10 @@ class Load:
         self._flowing.set()
 
     async def stop(self) -> None:
-        """End; what went wrong in sending is raised."""
+        """End."""
         for task in self._tasks:
             task.cancel()
-        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise ended
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _rest(self) -> None:
         if not self._flowing.is_set():

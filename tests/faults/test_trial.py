@@ -48,6 +48,7 @@ async def test_a_trial_whose_load_has_ended_says_why() -> None:
     gone: Any = Gone()
     load = Load(gone, Watch(SETTINGS), seed=1, per_s=1.0)
     load.start()
+    await asyncio.sleep(0)
 
     with pytest.raises(SituationError, match="took nothing"):
         await asyncio.wait_for(load.hold(), 10.0)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from segue.client import SegueClient
 from segue.embedded.kafka import EmbeddedKafka
+from segue.errors import SegueError
 from streams.runtime.admin import create_topics
 from streams.runtime.settings import Settings
 from tests.faults.crew import Crew
@@ -90,7 +91,10 @@ class Trial:
             stack.push_async_callback(self.load.stop)
             try:
                 await self._phases()
-            except AssertionError as error:  # policy: the table says so, with all that was found until then
+            except (
+                AssertionError,
+                SegueError,
+            ) as error:  # policy: the table says so, with all that was found until then
                 self.hang = str(error)
 
     async def _phases(self) -> None:
@@ -187,13 +191,19 @@ def _differences(
 
 
 async def run_trial(plan: Plan, kafka: EmbeddedKafka, settings: Settings) -> Trial:
-    """A trial on a broker, which a plan may kill. The workers' logs are kept where it hung."""
+    """A trial on a broker, which a plan may kill. What would tell why is kept where it hung."""
     folder = Path(tempfile.mkdtemp(prefix="segue-faults-"))
-    await create_topics(settings)
     trial = Trial(plan, kafka, settings, folder)
-    await trial.run()
+    try:
+        await create_topics(settings)
+        await trial.run()
+    except BaseException:
+        sys.stderr.write(f"the workers' logs are in {folder}\n")
+        raise
     if trial.hang:
-        trial.hang = "\n".join([trial.hang, *trial.crew.groups.values(), f"the workers' logs are in {folder}"])
+        shutil.copytree(kafka.data, folder / "kafka")
+        kept = f"the workers' logs, and the broker's data, are in {folder}"
+        trial.hang = "\n".join([trial.hang, *trial.crew.groups.values(), kept])
     else:
         shutil.rmtree(folder)
     return trial

@@ -1,14 +1,18 @@
 """Topics that are cut, or deleted and made anew, beneath workers: what is gone is said and counted, and nothing is skipped in silence."""
 
+import contextlib
 import copy
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from segue.client import SegueClient
 from streams.messages import ListeningEvent, decode
-from streams.runtime.exits import REFUSED
+from streams.runtime.exits import FAILED, REFUSED
 from streams.runtime.settings import Settings
 from streams.steps import WATERMARK
 from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS, TRACK_DELTAS, TRACKS_CHANGELOG, Topic
@@ -67,7 +71,7 @@ async def test_changelogs_deleted_at_rest(settings: Settings, tmp_path: Path) ->
             assert "the changelog was deleted or cut" in note
             assert f"delete the consumer group {settings.prefix}segue-{kind}" in note
             assert note.endswith("starting it again in 60 s")
-            assert {key for _, key, _ in await read_all(settings, changelog.name)} == {WATERMARK}
+            assert await read_all(settings, changelog.name) == []
 
             await delete_group(settings, kind)
         team.start(*KINDS)
@@ -77,6 +81,56 @@ async def test_changelogs_deleted_at_rest(settings: Settings, tmp_path: Path) ->
         await learnt(settings, load.ledger)
 
     await check_counts(settings, load.ledger)
+
+
+async def test_rows_of_a_transaction_that_has_not_ended_are_waited_for(settings: Settings, tmp_path: Path) -> None:
+    """The broker hides them, and their group has read what they have seen: nothing is refused, and nothing written that would come after them."""
+    async with Team(settings, tmp_path) as team, SegueClient(settings, listen=False) as client:
+        load, hidden = Load(client), Load(client, seed=6)
+        team.start(*KINDS)
+        await load.send(200)
+        await learnt(settings, load.ledger)
+        await team.stop("learner")
+        await hidden.send(50)
+        seen = await ends(settings, LISTENING_EVENTS)
+        async with unended(settings, seen):
+            await tell_group(settings, seen)
+            team.start("learner")
+            await until("it has ended", lambda: bool(_said_by(team, "learner")), 40.0)
+            (note, *_) = _said_by(team, "learner")
+
+            assert f"learner ended with {FAILED}" in note
+            assert "its last 1 records are of a transaction that has not ended" in note
+
+        await load.send(100)
+        await learnt(settings, load.ledger)
+
+    assert not _refused(team, "learner")
+    await check_counts(settings, load.ledger)
+
+
+@contextlib.asynccontextmanager
+async def unended(settings: Settings, seen: list[int]) -> AsyncIterator[None]:
+    """A transaction that says how far the rows have seen, and ends with the block."""
+    producer = AIOKafkaProducer(**settings.client(), transactional_id=f"{settings.prefix}predecessor")
+    await producer.start()
+    await producer.begin_transaction()
+    for number, end in enumerate(seen):
+        marks = msgspec.msgpack.encode({LISTENING_EVENTS.name: end})
+        await producer.send_and_wait(settings.topic(LISTENERS_CHANGELOG), marks, WATERMARK, partition=number)
+    yield
+    await producer.commit_transaction()
+    await producer.stop()
+
+
+async def tell_group(settings: Settings, seen: list[int]) -> None:
+    """The learners' group has read so far."""
+    member = AIOKafkaConsumer(**settings.client(), group_id=f"{settings.prefix}segue-learner", enable_auto_commit=False)
+    await member.start()
+    parts = {TopicPartition(settings.topic(LISTENING_EVENTS), number): end for number, end in enumerate(seen)}
+    member.assign(list(parts))
+    await member.commit(parts)
+    await member.stop()
 
 
 @pytest.mark.parametrize(

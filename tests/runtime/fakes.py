@@ -42,6 +42,12 @@ async def turns(n: int = 50) -> None:
         await asyncio.sleep(0)
 
 
+def going_on() -> tuple[SimpleNamespace, SimpleNamespace]:
+    """aiokafka's client and fetcher, whose tasks go on."""
+    new = asyncio.get_event_loop().create_future
+    return SimpleNamespace(_sync_task=new()), SimpleNamespace(_fetch_task=new())
+
+
 class Reader:
     """A consumer without a group.
 
@@ -56,6 +62,7 @@ class Reader:
         self.ends_known.set()
         self.stable: dict[TopicPartition, int | None] = {}
         self._positions: dict[TopicPartition, int | None] = {}
+        self._client, self._fetcher = going_on()
 
     async def start(self) -> None: ...
 
@@ -148,7 +155,7 @@ class MemoryStore:
     """A store whose commits are kept; `may_open` and `may_commit` hold it up."""
 
     settings, name, partition = SETTINGS, "test", 3
-    restored_rows, restore_s = 0, 0.0
+    restored_rows, restore_s, unended = 0, 0.0, 0
 
     def __init__(self, watermarks: Mapping[str, int] | None = None) -> None:
         self.processor = Counting()
@@ -169,6 +176,10 @@ class MemoryStore:
             raise self.error
         self.commits.append((step, dict(watermarks)))
         self.watermarks = {**self.watermarks, **watermarks}
+
+    async def check_owner(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     async def close(self) -> None:
         self.closed = True

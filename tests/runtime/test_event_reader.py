@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaTimeoutError
 from serving.pending import PendingEvents
 from serving.runtime import event_reader
 from serving.runtime.event_reader import EventReader
-from tests.runtime.fakes import DEADLINE_S, SETTINGS, Rec, until
+from tests.runtime.fakes import DEADLINE_S, SETTINGS, Rec, going_on, until
 
 P0, P1 = TopicPartition("p-listening-events", 0), TopicPartition("p-listening-events", 1)
 
@@ -25,6 +25,7 @@ class Topic:
         self.positions: dict[TopicPartition, int] = {}
         self.seeks: list[tuple[int, int]] = []
         self.failures = 0
+        self._client, self._fetcher = going_on()
 
     async def start(self) -> None:
         pass

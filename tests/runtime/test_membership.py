@@ -8,19 +8,15 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaError
 
-from streams.runtime.membership import hear
+from streams.runtime.membership import check_reading, hear
+from tests.runtime.fakes import going_on
 
 
-def coordinator(check_errors: Callable[[], None]) -> Any:
-    """aiokafka's, which says in `check_errors` what it met."""
-    loop = asyncio.get_running_loop()
-    client = SimpleNamespace(_sync_task=loop.create_future())
-    return SimpleNamespace(
-        _closing=loop.create_future(),
-        _coordination_task=loop.create_future(),
-        _client=client,
-        check_errors=check_errors,
-    )
+def member(check_errors: Callable[[], None]) -> Any:
+    """aiokafka's consumer in a group, whose coordinator says in `check_errors` what it met."""
+    new, (client, fetcher) = asyncio.get_running_loop().create_future, going_on()
+    coordinator = SimpleNamespace(_closing=new(), _coordination_task=new(), check_errors=check_errors)
+    return SimpleNamespace(_coordinator=coordinator, _client=client, _fetcher=fetcher)
 
 
 def met() -> None:
@@ -28,28 +24,40 @@ def met() -> None:
 
 
 async def test_what_the_coordinator_met_is_raised_until_it_is_closed() -> None:
-    met_one = coordinator(met)
+    met_one = member(met)
 
     with pytest.raises(KafkaError, match="nobody expects"):
         hear(met_one)
 
-    met_one._closing.set_result(None)
+    met_one._coordinator._closing.set_result(None)
     hear(met_one)
 
 
 async def test_a_coordinator_that_was_cut_off_is_no_cancellation_of_who_hears_it() -> None:
-    cut_off = coordinator(lambda: None)
+    cut_off = member(lambda: None)
     hear(cut_off)
-    cut_off._coordination_task.cancel()
+    cut_off._coordinator._coordination_task.cancel()
 
     with pytest.raises(KafkaError, match="was cancelled"):
         hear(cut_off)
 
 
-async def test_who_reads_no_metadata_any_more_is_heard_of() -> None:
-    blind = coordinator(lambda: None)
-    blind._client._sync_task.set_exception(RuntimeError("the handler is closed"))
+@pytest.mark.parametrize("check", [hear, check_reading])
+@pytest.mark.parametrize(("part", "task"), [("_client", "_sync_task"), ("_fetcher", "_fetch_task")])
+async def test_a_task_that_has_ended_is_heard_of_with_its_reason(
+    part: str, task: str, check: Callable[[Any], None]
+) -> None:
+    blind = member(lambda: None)
+    check(blind)
+    getattr(getattr(blind, part), task).set_exception(RuntimeError("the handler is closed"))
 
-    with pytest.raises(KafkaError, match="reads metadata"):
-        hear(blind)
-    blind._client._sync_task.exception()
+    with pytest.raises(KafkaError, match=r"has ended: RuntimeError.*handler is closed"):
+        check(blind)
+
+
+async def test_a_task_that_was_cancelled_is_heard_of() -> None:
+    blind = member(lambda: None)
+    blind._fetcher._fetch_task.cancel()
+
+    with pytest.raises(KafkaError, match="the task that fetches has ended"):
+        check_reading(blind)

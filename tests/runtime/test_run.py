@@ -185,14 +185,14 @@ def test_what_is_sent_over_a_transport_that_closed_is_a_lost_connection(send: st
     uvloop.run(sent())
 
 
-def test_every_process_has_connections_that_survive_a_closed_transport() -> None:
+def test_every_process_on_uvloop_has_connections_that_survive_a_closed_transport() -> None:
     async def made() -> type:
         return aiokafka.conn.AIOKafkaConnection
 
-    before = asyncio.get_event_loop_policy()
+    before, thresholds = asyncio.get_event_loop_policy(), gc.get_threshold()
     try:
         assert run_module.run_process(made()) is run_module.Connection
     finally:
         aiokafka.conn.AIOKafkaConnection = AIOKafkaConnection
         asyncio.set_event_loop_policy(before)
-        gc.set_threshold(700, 10, 10)
+        gc.set_threshold(*thresholds)

@@ -1,6 +1,7 @@
 """The client without a broker: what it does with messages of others and with what Kafka did not take."""
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,8 +67,39 @@ async def test_what_finds_no_room_for_too_long_is_said() -> None:
         raise KafkaTimeoutError
 
     producing._producer.send = full  # type: ignore[method-assign,union-attr]
-    with pytest.raises(SituationError, match="not taken for too long: is it running"):
+    with pytest.raises(SituationError, match="no answer for too long: is it running"):
         await producing.produce(event("ann", "t1"))
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_a_client_does_not_wait_for_ever_for_what_nobody_takes(
+    failing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segue.client.FLUSH_S", 0.01)
+    monkeypatch.setattr("segue.client.FLUSH_AT_ERROR_S", 0.01)
+    closed = list[str]()
+
+    class Alone:
+        """A producer without a broker."""
+
+        async def wait(self) -> None:
+            await asyncio.Event().wait()
+
+        def __init__(self) -> None:
+            self.flush = self.stop = self.wait
+            self._sender, self.client = (SimpleNamespace(close=lambda name=name: self.close(name)) for name in "sc")
+
+        async def close(self, name: str) -> None:
+            closed.append(name)
+
+    producing = client()
+    producing._producer = Alone()  # type: ignore[assignment]
+    with pytest.raises(SituationError, match="no answer for too long"):
+        await producing.flush()
+    with contextlib.nullcontext() if failing else pytest.raises(SituationError, match="no answer for too long"):
+        await producing.__aexit__(*((ValueError, ValueError(), None) if failing else ()))
+
+    assert closed == ["s", "c"]
 
 
 async def test_who_asks_hears_what_became_of_their_request_alone() -> None:

@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator, JoinGroupRequest
 from faust.tables.manager import TableManager
 from faust.transport import consumer as faust_consumer
@@ -71,6 +72,14 @@ def test_a_coordinator_that_met_an_error_waits_until_it_is_heard_and_faust_does_
     for name in ("self._coordination_task = create_task(", "self._closing = create_future()"):
         assert name in inspect.getsource(GroupCoordinator.__init__), name
     assert "self._sync_task = create_task(self._md_synchronizer())" in inspect.getsource(AIOKafkaClient)
+    assert "self._fetch_task = create_task(self._fetch_requests_routine())" in inspect.getsource(Fetcher)
+
+
+def test_who_has_not_fetched_for_long_joins_no_more() -> None:
+    joining = inspect.getsource(GroupCoordinator.ensure_active_group)
+
+    assert "idle_time >= self._max_poll_interval" in joining
+    assert "max_poll_interval_ms=int(max_poll_interval * 1000.0)" in inspect.getsource(driver)
 
 
 def test_a_connection_is_made_by_its_class_s_name_and_writes_to_a_transport_that_may_be_closed() -> None:

@@ -21,6 +21,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.runtime.exits import FAILED, RefusedError
+from streams.runtime.membership import check_reading
 from streams.runtime.settings import Settings
 from streams.steps import WATERMARK, Processor, Step, laid_out
 
@@ -173,6 +174,7 @@ async def read_to_end(
         ends = await reader.end_offsets([tp])
     end = ends[tp]
     while await reader.position(tp) < end:
+        check_reading(reader)
         fetched = (await reader.getmany(timeout_ms=200, max_records=at_once)).get(tp, ())
         if records := [record for record in fetched if record.offset < end]:
             yield records

@@ -221,14 +221,9 @@ class Partition:
     def _check_group(self, tp: TP, began: int) -> None:
         mark = self.store.watermarks.get(self.store.settings.logical(tp.topic), 0)
         if began > mark:
-            ahead = f"{tp.topic}[{tp.partition}]: the group has read up to {began}, the rows in {self.processor.changelog} only to {mark}: "
-            if self.store.unended > 0:
-                raise UnendedError(
-                    f"{ahead}its last {self.store.unended} records are of a transaction that has not ended, which the broker hides. Ending, to read "
-                    "them again; where that goes on, Kafka's `kafka-transactions.sh` says whose it is, and ends it"
-                )
             raise RefusedError(
-                f"{ahead}the changelog was deleted or cut. Restore it, or delete the consumer group {self.store.settings.prefix}segue-{self.store.name} "
+                f"{tp.topic}[{tp.partition}]: the group has read up to {began}, the rows in {self.processor.changelog} only to {mark}: "
+                f"the changelog was deleted or cut. Restore it, or delete the consumer group {self.store.settings.prefix}segue-{self.store.name} "
                 "to learn again from what the inputs still hold"
             )
 

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from streams.runtime.exits import FAILED, RefusedError
+from streams.runtime.exits import FAILED, RefusedError, UnendedError
 from streams.runtime.membership import check_reading
 from streams.runtime.settings import Settings
 from streams.steps import WATERMARK, Processor, Step, laid_out
@@ -41,7 +41,6 @@ class Store:
         self.settings, self.name, self.partition, self.processor = settings, name, partition, processor
         self.watermarks: dict[str, int] = {}  # by logical topic
         self.restored_rows, self.restore_s = 0, 0.0
-        self.unended = 0  # records at the changelog's end that nobody may read: of a transaction that has not ended
         self._producer: AIOKafkaProducer | None = None
         self._changelog_end = 0  # no row of ours comes before it any more
 
@@ -71,9 +70,19 @@ class Store:
                 await asyncio.sleep(0)
             if topic == self.processor.changelog:
                 self._changelog_end = await reader.position(tp)
-                self.unended = (reader.highwater(tp) or 0) - self._changelog_end
+                self._check_end(tp, reader.highwater(tp) or 0)
         finally:
             await reader.stop()
+
+    def _check_end(self, tp: TopicPartition, end: int) -> None:
+        """UnendedError where rows are hidden: what is written now would come after them, and the end of our next transaction show them."""
+        if hidden := max(0, end - self._changelog_end):
+            raise UnendedError(
+                f"{tp.topic}[{tp.partition}]: its last {hidden} records are of a transaction that has not ended, and the broker hides them, though "
+                "whoever wrote them is fenced. Ending, to read them again; where that goes on, Kafka has lost its end: abort it with Kafka's "
+                f"`kafka-transactions.sh`, and delete the consumer group {self.settings.prefix}segue-{self.name} to learn again from what the inputs "
+                "still hold"
+            )
 
     def _take(self, topic: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         marks = list[bytes | None]()

@@ -155,7 +155,7 @@ class MemoryStore:
     """A store whose commits are kept; `may_open` and `may_commit` hold it up."""
 
     settings, name, partition = SETTINGS, "test", 3
-    restored_rows, restore_s, unended = 0, 0.0, 0
+    restored_rows, restore_s = 0, 0.0
 
     def __init__(self, watermarks: Mapping[str, int] | None = None) -> None:
         self.processor = Counting()

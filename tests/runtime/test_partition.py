@@ -251,20 +251,6 @@ async def test_a_zombie_does_not_refuse_what_its_successor_has_done(exits: list[
         assert exits == [FAILED]
 
 
-async def test_rows_that_a_transaction_hides_are_read_again_by_a_fresh_process(
-    exits: list[int], caplog: pytest.LogCaptureFixture
-) -> None:
-    store, group = MemoryStore({"events": 4}), Group()
-    store.unended = 7
-    group.began = {EVENTS: 5}
-    async with running(store, group) as partition:
-        await partition.put(EVENTS, chunk([5]))
-        await end_of(partition)
-
-        assert (exits, store.commits) == ([FAILED], [])
-        assert "its last 7 records are of a transaction that has not ended" in caplog.text
-
-
 async def test_a_group_that_is_behind_the_rows_is_fine(exits: list[int]) -> None:
     store, group = MemoryStore({"events": 4}), Group()
     group.began = {EVENTS: 4}

@@ -12,7 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
 from segue.benchmarks.counting import CountProcessor
 from streams.runtime.settings import Settings
 from streams.runtime.store import Store
-from streams.steps import Step
+from streams.steps import WATERMARK, Step
 from streams.topics import LISTENERS_CHANGELOG, LISTENING_EVENTS
 from tests.integration.ledger import read_all
 
@@ -67,6 +67,23 @@ async def test_a_successor_fences_who_had_its_partition(settings: Settings) -> N
     await successor.commit(Step({b"ann": b"\x92\x02\x02"}), {LISTENING_EVENTS.name: 2})
     written = [value for _, key, value in await read_all(settings, LISTENERS_CHANGELOG.name) if key == b"ann"]
     assert written == [b"\x92\x01\x01", b"\x92\x02\x02"]
+    await successor.close()
+    with contextlib.suppress(ProducerFenced):
+        await zombie.close()
+
+
+async def test_who_asks_whether_it_is_fenced_writes_nothing_that_is_read(settings: Settings) -> None:
+    zombie, successor = (Store(settings, "fenced", 0, CountProcessor(0)) for _ in range(2))
+    await zombie.open()
+    await zombie.check_owner()
+    await zombie.commit(Step({b"ann": b"\x92\x01\x01"}), {LISTENING_EVENTS.name: 1})
+    await successor.open()
+
+    with pytest.raises(ProducerFenced):
+        await zombie.check_owner()
+
+    await successor.check_owner()
+    assert [key for _, key, _ in await read_all(settings, LISTENERS_CHANGELOG.name)] == [b"ann", WATERMARK]
     await successor.close()
     with contextlib.suppress(ProducerFenced):
         await zombie.close()

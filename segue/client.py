@@ -9,7 +9,13 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    LeaderNotAvailableError,
+    UnknownTopicOrPartitionError,
+)
 
 from segue.errors import SituationError
 from streams.messages import (
@@ -31,6 +37,7 @@ from streams.topics import LISTENERS, LISTENING_EVENTS, PLAYLIST_REQUESTS, PLAYL
 
 Message = ListeningEvent | Track | Profile
 FLUSH_S, FLUSH_AT_ERROR_S = 60.0, 5.0
+NO_ANSWER = KafkaTimeoutError, LeaderNotAvailableError, UnknownTopicOrPartitionError  # of topics that were there
 
 
 class SegueClient:
@@ -91,7 +98,12 @@ class SegueClient:
             self._task.cancel()
             await asyncio.wait([self._task])
         if self._reader is not None:
-            await self._reader.stop()
+            stopping = asyncio.ensure_future(self._reader.stop())
+            await asyncio.wait([stopping])
+            if (
+                stopping.cancelled()
+            ):  # what aiokafka cancels of its own, while its broker is away, comes out as if it was for us
+                await self._reader._client.close()
         if self._producer is not None:
             await self._stop_producer(self._producer, failing=kind is not None)
 
@@ -112,7 +124,7 @@ class SegueClient:
         Raises
         ------
         SituationError
-            where it stays full for 40 s, as without a broker
+            where it stays full for 40 s, as without a broker, or something that was produced before is lost
         """
         topic, key = _address(message)
         await self.send(topic, key, encode(message))
@@ -130,6 +142,7 @@ class SegueClient:
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Any bytes to a topic of ours; None is a tombstone."""
+        self._say_lost()
         told = partial(self._acknowledged, key if topic == LISTENING_EVENTS.name else None)
         await self._send(topic, key, value, told)
 
@@ -140,7 +153,7 @@ class SegueClient:
         assert self._producer is not None, "the client is used as a context manager"
         try:
             sent = await self._producer.send(self.settings.topic(topic), value, key)
-        except KafkaTimeoutError as error:
+        except NO_ANSWER as error:
             raise self._not_taken(error) from error
         sent.add_done_callback(told)
         self.sent += 1
@@ -184,7 +197,7 @@ class SegueClient:
 
     def _not_taken(self, error: BaseException) -> SituationError:
         reason = refused(error, "Write", self.settings) or str(error)
-        if isinstance(error, KafkaTimeoutError | TimeoutError):
+        if isinstance(error, (*NO_ANSWER, TimeoutError)):
             reason = "no answer for too long: is it running?"
         return SituationError(f"Kafka at {self.settings.bootstrap} did not take what was produced: {reason}")
 

@@ -81,14 +81,25 @@ async def run_until_signalled(
         sys.stdout.write(ready + "\n")
         sys.stdout.flush()
     await waiting
-    if not starting.done():  # some of its partitions may be at work already
-        starting.cancel()
-        await asyncio.wait([starting])
+    ending = asyncio.ensure_future(_end(starting, stop))
+    await asyncio.wait(
+        [ending], timeout=STOP_S
+    )  # who waits for a broker that is away may not heed that it is cancelled
+    if not ending.done():
+        log.critical("did not stop within %g s; ending", STOP_S)
+        os._exit(FAILED)
     try:
-        await asyncio.wait_for(stop(), STOP_S)
+        ending.result()
     except Exception:  # policy: it is to end now; what it did not commit is replayed by the next
         log.exception("did not stop cleanly; ending")
         os._exit(FAILED)
+
+
+async def _end(starting: "asyncio.Future[None]", stop: Callable[[], Awaitable[None]]) -> None:
+    if not starting.done():  # some of its partitions may be at work already
+        starting.cancel()
+        await asyncio.wait([starting])
+    await stop()
 
 
 class Seldom(logging.Filter):

@@ -1,6 +1,7 @@
 """A worker's life: started, ready, signalled, stopped; a signal that comes early is obeyed too."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -120,7 +121,9 @@ async def test_an_error_of_the_stop_ends_the_process(exits: list[int]) -> None:
 async def test_a_stop_that_takes_too_long_ends_the_process(exits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(Worker):
         async def stop(self) -> None:
-            await asyncio.Event().wait()
+            while not exits:  # nor is it heeded that it is cancelled
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.001)
 
     monkeypatch.setattr(run_module, "STOP_S", 0.01)
     worker = Slow()

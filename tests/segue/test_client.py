@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, LeaderNotAvailableError, UnknownTopicOrPartitionError
 
 from segue.client import SegueClient, request_for
 from segue.errors import SituationError
@@ -58,13 +58,33 @@ async def test_what_was_not_taken_is_said_once() -> None:
     with pytest.raises(SituationError, match="did not take what was produced: gone"):
         await producing.flush()
     await producing.flush()
+    producing._acknowledged(None, sent)
+    with pytest.raises(SituationError, match="did not take what was produced: gone"):
+        await producing.produce(event("ann", "t1"))  # who only produces hears of it too
 
 
-async def test_what_finds_no_room_for_too_long_is_said() -> None:
+async def test_a_reader_that_is_cut_off_in_its_stop_does_not_cut_off_who_leaves() -> None:
+    async def cut_off() -> None:
+        raise asyncio.CancelledError
+
+    asking, closed = client(), list[str]()
+
+    async def close() -> None:
+        closed.append("reader")
+
+    asking._reader = SimpleNamespace(stop=cut_off, _client=SimpleNamespace(close=close))  # type: ignore[assignment]
+    asking._producer.stop = asking._producer.flush  # type: ignore[method-assign,union-attr]
+    await asking.__aexit__()
+
+    assert closed == ["reader"]
+
+
+@pytest.mark.parametrize("error", [KafkaTimeoutError, UnknownTopicOrPartitionError, LeaderNotAvailableError])
+async def test_what_finds_no_room_for_too_long_is_said(error: type[Exception]) -> None:
     producing = client()
 
     async def full(*_: Any) -> None:
-        raise KafkaTimeoutError
+        raise error
 
     producing._producer.send = full  # type: ignore[method-assign,union-attr]
     with pytest.raises(SituationError, match="no answer for too long: is it running"):

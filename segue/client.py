@@ -100,10 +100,11 @@ class SegueClient:
         if self._reader is not None:
             stopping = asyncio.ensure_future(self._reader.stop())
             await asyncio.wait([stopping])
-            if (
-                stopping.cancelled()
-            ):  # what aiokafka cancels of its own, while its broker is away, comes out as if it was for us
+            # what aiokafka cancels of its own, while its broker is away, comes out as if it was for us
+            if stopping.cancelled():
                 await self._reader._client.close()
+            else:
+                stopping.result()
         if self._producer is not None:
             await self._stop_producer(self._producer, failing=kind is not None)
 
@@ -141,7 +142,7 @@ class SegueClient:
         yield count
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Any bytes to a topic of ours; None is a tombstone."""
+        """Any bytes to a topic of ours; None is a tombstone. Raises as `produce` does."""
         self._say_lost()
         told = partial(self._acknowledged, key if topic == LISTENING_EVENTS.name else None)
         await self._send(topic, key, value, told)
@@ -196,9 +197,10 @@ class SegueClient:
                 self._newest.popitem(last=False)
 
     def _not_taken(self, error: BaseException) -> SituationError:
-        reason = refused(error, "Write", self.settings) or str(error)
         if isinstance(error, (*NO_ANSWER, TimeoutError)):
             reason = "no answer for too long: is it running?"
+        else:
+            reason = refused(error, "Write", self.settings) or str(error)
         return SituationError(f"Kafka at {self.settings.bootstrap} did not take what was produced: {reason}")
 
     def _tell(self, error: Exception) -> None:

@@ -82,9 +82,8 @@ async def run_until_signalled(
         sys.stdout.flush()
     await waiting
     ending = asyncio.ensure_future(_end(starting, stop))
-    await asyncio.wait(
-        [ending], timeout=STOP_S
-    )  # who waits for a broker that is away may not heed that it is cancelled
+    # who waits for a broker that is away may not heed that it is cancelled
+    await asyncio.wait([ending], timeout=STOP_S)
     if not ending.done():
         log.critical("did not stop within %g s; ending", STOP_S)
         os._exit(FAILED)

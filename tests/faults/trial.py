@@ -91,10 +91,8 @@ class Trial:
             stack.push_async_callback(self.load.stop)
             try:
                 await self._phases()
-            except (
-                AssertionError,
-                SegueError,
-            ) as error:  # policy: the table says so, with all that was found until then
+            except (AssertionError, SegueError) as error:
+                # policy: the table says so, with all that was found until then
                 self.hang = str(error)
 
     async def _phases(self) -> None:
